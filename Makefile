@@ -1,0 +1,61 @@
+# make demo   a fresh machine to the main job running on real text
+# make test   a fresh machine to all tests passed
+# make check  lint, format, types, import contracts
+# make bench  wsproc beside the plain streaming endpoint, in one run
+# make eval   figures of the embedded models: make eval DATA=folder
+# make setup  .venv with the wsproc command in it
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench eval web-tools clean
+
+help:
+	@sed -n 's/^# \(make\)/\1/p' Makefile
+
+# torch goes first and alone: any other order lets pip take the newest build with its CUDA packages.
+$(VENV)/.installed: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+setup: $(VENV)/.installed
+
+demo: setup
+	$(BIN)/wsproc demo
+
+# What the browser and wscat tests need from outside of Python; a no-op where it is there.
+web-tools: tests/web/node_modules/.installed
+	command -v chromium >/dev/null || \
+	    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium)
+
+tests/web/node_modules/.installed: tests/web/package-lock.json
+	npm ci --prefix tests/web --no-fund --no-audit --silent
+	touch $@
+
+test: $(VENV)/.installed-dev web-tools
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.endpoint
+
+eval: $(VENV)/.installed-dev
+	$(BIN)/python -m training.evaluate --data $(DATA)
+
+clean:
+	rm -rf $(VENV) tests/web/node_modules build dist
