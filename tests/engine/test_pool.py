@@ -1,0 +1,286 @@
+"""The engine with real worker processes: started, called, stopped, killed and started again."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsproc.engine import (
+    DeadlineExceeded,
+    Delta,
+    EndReason,
+    Engine,
+    EngineConfig,
+    EngineError,
+    Failure,
+    InvalidItem,
+    ModelUnavailable,
+    Result,
+    WorkerLost,
+    pool,
+)
+
+OWN = "tests.engine.own_stages"
+
+
+def config(factory: str = "countdown", *, stage: str = "countdown", **fields: Any) -> EngineConfig:
+    """Serve one stage of one's own, in one process."""
+    own = {stage: f"{OWN}:{factory}"}
+    return EngineConfig(models={}, own_stages=own, threads=1, niceness=0, **fields)
+
+
+class Reports:
+    """The lines that an engine tells, and a way to wait for as many as a test needs."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, text: str) -> None:
+        """Take a line."""
+        self.lines.append(text)
+        self._changed.set()
+
+    async def reach(self, count: int) -> None:
+        """Wait for so many lines."""
+        while len(self.lines) < count:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+@pytest.fixture
+def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restart at once: the pause between two starts is for people's machines."""
+    monkeypatch.setattr(pool, "BACKOFF_S", (0.001, 0.01))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def count(engine: Engine, *items: dict, **fields: Any) -> list:
+    """Call the stage and return all outcomes."""
+    async with engine.call("countdown", items, **fields) as outcomes:
+        return [outcome async for outcome in outcomes.outcomes()]
+
+
+async def until_served(engine: Engine) -> None:
+    """Wait for a worker that is being started again."""
+    while engine.unavailable("countdown") is not None:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)  # the engine tells nobody when it serves again
+
+
+async def test_an_engine_starts_serves_and_ends():
+    """Its facts and pids are told while it serves; after `close` the process is gone."""
+    reports = Reports()
+    engine = Engine(config(options={"countdown": {"x": 1}}))
+    assert engine.unavailable("countdown") is not None
+    await engine.start(reports)
+    pid = engine.pids["device"]
+    assert reports.lines == ["building countdown"]
+    assert engine.stages == ("countdown",)
+    assert engine.facts["countdown"] == {"options": {"x": 1}, "threads": 1}
+    assert engine.unavailable("countdown") is None
+    result, other = await count(engine, {"n": 1}, {"n": 2})
+    assert result == Result(result.call, 0, {"pid": pid})
+    assert other.item == 1
+    assert pid != os.getpid()
+    assert repr(engine) == "<Engine device: up, 0 open>"
+    await engine.close()
+    assert not is_alive(pid)
+
+
+async def test_what_cannot_be_called():
+    """A stage that is not served, items that are no JSON, and anything after the close."""
+    engine = Engine(config())
+    with pytest.raises(ModelUnavailable, match="the countdown worker is being started"):
+        engine.call("countdown", [{"n": 1}])
+    async with engine:
+        with pytest.raises(ModelUnavailable, match="has no other model; it serves countdown"):
+            engine.call("other", [{}])
+        with pytest.raises(TypeError):
+            engine.call("countdown", [{"n": object()}])
+        assert repr(engine) == "<Engine device: up, 0 open>"
+        assert await count(engine) == []
+    with pytest.raises(ModelUnavailable, match="the engine is shut down"):
+        engine.call("countdown", [{"n": 1}])
+
+
+async def test_calls_run_side_by_side_and_leave_alone():
+    """One is cancelled, one expires, one raises, one is refused, one runs."""
+    async with Engine(config()) as engine:
+        endless = engine.call("countdown", [{"n": None}], owner="a")
+        assert isinstance(await anext(endless.outcomes()), Delta)
+        late = asyncio.create_task(
+            count(engine, {"n": None}, owner="b", deadline=time.monotonic() + 0.05)
+        )
+        raising = asyncio.create_task(count(engine, {"n": 2}, {"raise": 1}, owner="c"))
+        refused = asyncio.create_task(count(engine, {}, owner="d"))
+        assert isinstance((await count(engine, {"n": 50}))[0], Result)
+        await endless.aclose()
+        assert endless.end.reason is EndReason.CANCELLED
+        assert endless.end.stop_ms is not None
+        with pytest.raises(DeadlineExceeded):
+            await late
+        failed, fine = sorted(await raising, key=lambda one: isinstance(one, Result))
+        assert isinstance(failed, Failure)
+        assert failed.error == EngineError("the model failed on this input (RuntimeError)")
+        assert fine.item == 0
+        assert [one.error for one in await refused] == [InvalidItem("empty")]
+        assert isinstance((await count(engine, {"n": 1}))[0], Result)
+
+
+async def test_a_cancelled_caller_returns_when_the_worker_has_left():
+    """And the worker serves others."""
+    async with Engine(config()) as engine:
+        stream = engine.call("countdown", [{"n": None}])
+
+        async def read() -> None:
+            async with stream:
+                async for _ in stream:
+                    reader.cancel()
+
+        reader = asyncio.create_task(read())
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        assert stream.end.reason is EndReason.CANCELLED
+        assert isinstance((await count(engine, {"n": 1}))[0], Result)
+
+
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        ("raising", f"the stage {OWN}:raising cannot be built: no such file (ValueError)"),
+        ("absent", "has no attribute 'absent' (AttributeError)"),
+        ("dying", "the device worker died as it loaded"),
+    ],
+)
+async def test_a_stage_that_cannot_be_built(factory: str, words: str):
+    """One sentence says why; nothing is left running, no process and no task."""
+    before = asyncio.all_tasks()
+    engine = Engine(config(factory))
+    with pytest.raises(ModelUnavailable) as caught:
+        await engine.start()
+    assert words in caught.value.message
+    assert engine.pids == {}
+    assert asyncio.all_tasks() == before
+
+
+async def test_one_worker_that_cannot_start_ends_the_others():
+    """Also one that would load for ever."""
+    before = asyncio.all_tasks()
+    own = {"countdown": f"{OWN}:hanging", "entities": f"{OWN}:raising"}
+    engine = Engine(EngineConfig(models={}, own_stages=own, threads=1, niceness=0))
+    with pytest.raises(ModelUnavailable, match="no such file"):
+        await engine.start()
+    assert engine.pids == {}
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_killed_worker_is_replaced(quick_restarts: None):
+    """Its open calls are told that they are lost, each item once; the next process serves."""
+    async with Engine(config()) as engine:
+        pid = engine.pids["device"]
+        stream = engine.call("countdown", [{"n": None}, {"n": 1}])
+        seen: list = []
+        async for outcome in stream.outcomes():
+            seen.append(outcome)
+            if {type(one) for one in seen} == {Delta, Result}:
+                os.kill(pid, signal.SIGKILL)
+        lost = WorkerLost("the device worker died; send the job again")
+        assert [one for one in seen if isinstance(one, Failure)] == [
+            Failure(stream.call.id, 0, lost)
+        ]
+        assert len([one for one in seen if isinstance(one, Result)]) == 1
+        assert engine.unavailable("countdown") == "the countdown worker is being started"
+        with pytest.raises(ModelUnavailable):
+            engine.call("countdown", [{"n": 1}])
+        await until_served(engine)
+        (result,) = await count(engine, {"n": 1})
+        assert result.value["pid"] == engine.pids["device"] != pid
+
+
+async def test_an_item_that_kills_its_worker_is_lost(quick_restarts: None):
+    """A crash is the worker's alone: the engine goes on."""
+    async with Engine(config()) as engine:
+        (failure,) = await count(engine, {"die": True})
+        assert isinstance(failure.error, WorkerLost)
+        await until_served(engine)
+        assert isinstance((await count(engine, {"n": 1}))[0], Result)
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced(quick_restarts: None):
+    """After `stall_s` without a word from it."""
+    async with Engine(config(stall_s=0.4)) as engine:
+        (failure,) = await count(engine, {"hang": True})
+        assert isinstance(failure.error, WorkerLost)
+        await until_served(engine)
+        assert isinstance((await count(engine, {"n": 1}))[0], Result)
+
+
+async def test_a_worker_that_cannot_be_started_again_is_tried_until_it_can(
+    quick_restarts: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """One start after another, never two at once, and no process of a failed one stays."""
+    file, reports = tmp_path / "model", Reports()
+    file.touch()
+    engine = Engine(config("if_file", options={"countdown": {"file": str(file)}}))
+    await engine.start(reports)
+    file.unlink()
+    os.kill(engine.pids["device"], signal.SIGKILL)
+    await reports.reach(4)
+    file.touch()
+    await until_served(engine)
+    assert isinstance((await count(engine, {"n": 1}))[0], Result)
+    messages = [record.message for record in caplog.records]
+    assert messages.count("worker died, starting another") == 1
+    assert len(messages) == len(reports.lines) - 1
+    await engine.close()
+
+
+async def test_closing_ends_open_calls(caplog: pytest.LogCaptureFixture):
+    """They are lost, with a word why; a planned end is no death in the log."""
+    engine = Engine(config())
+    await engine.start()
+    calls = asyncio.create_task(count(engine, {"n": None}, {"n": None}))
+    await asyncio.sleep(0)
+    await engine.close()
+    assert {one.error for one in await calls if isinstance(one, Failure)} == {
+        WorkerLost("the engine was shut down")
+    }
+    assert caplog.records == []
+
+
+PARENT = f"""
+import asyncio, os
+from wsproc.engine import Engine, EngineConfig
+async def main():
+    own = {{"countdown": "{OWN}:countdown"}}
+    engine = Engine(EngineConfig(models={{}}, own_stages=own, threads=1))
+    await engine.start()
+    engine.call("countdown", [{{"hang": True}}])
+    print(engine.pids["device"], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def test_a_worker_dies_with_its_parent():
+    """However the parent dies, and even in the middle of a step that never ends."""
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
+        assert int(parent.stdout.readline()) > 0
+        parent.kill()
+        # The worker holds the other end of this pipe too, so that it ends with both of them.
+        assert parent.stderr.read() == b""

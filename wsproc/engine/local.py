@@ -1,0 +1,142 @@
+"""A worker as a child process of this one, and the asyncio end of the socket to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wsproc.engine.messages import Load, Message, Unpacker, pack
+
+
+class LocalWorker(asyncio.Protocol):
+    """One worker process.
+
+    `on_message` gets each message of the worker, `on_lost` comes once when the process is gone: the
+    kernel closes a dead process's socket, so a kill -9 is seen within milliseconds.
+    """
+
+    def __init__(
+        self, name: str, on_message: Callable[[Message], None], on_lost: Callable[[], None]
+    ) -> None:
+        self.name = name
+        self.heard_at = time.monotonic()
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._unpacker = Unpacker()
+        self._transport: asyncio.Transport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None before the start."""
+        return self._process.pid if self._process else None
+
+    async def start(
+        self, stages: Mapping[str, Mapping[str, Any]], *, threads: int, niceness: int
+    ) -> None:
+        """Start the process and ask it to load its stages."""
+        ours, theirs = socket.socketpair()
+        watched, self._lifeline = os.pipe()
+        try:
+            self._process = _spawn(theirs.fileno(), watched, threads)
+        finally:
+            theirs.close()
+            os.close(watched)
+        _be_nice(self._process.pid, niceness)
+        loop = asyncio.get_running_loop()
+        await loop.create_unix_connection(lambda: self, sock=ours)
+        self.send(Load(stages))
+
+    def send(self, message: Message) -> None:
+        """Send a message; one to a worker that is gone is dropped: `on_lost` tells of its loss."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(pack(message, time.monotonic()))
+
+    def kill(self) -> None:
+        """Kill the process; `on_lost` follows."""
+        if self._process is not None:
+            self._process.kill()
+
+    async def close(self, patience_s: float = 2.0) -> None:
+        """End the process: its socket is closed, and after `patience_s` it is killed."""
+        if self._transport is not None:
+            self._transport.close()
+        if self._process is None:
+            return
+        loop = asyncio.get_running_loop()
+        gone = loop.run_in_executor(None, self._process.wait)
+        try:
+            await asyncio.wait_for(asyncio.shield(gone), patience_s)
+        except TimeoutError:
+            self._process.kill()
+            await gone
+        finally:
+            self._close_lifeline()
+
+    # --- asyncio.Protocol -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on the messages that are whole."""
+        self.heard_at = time.monotonic()
+        for message in self._unpacker.feed(data, self.heard_at):
+            self._on_message(message)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the pool."""
+        self._on_lost()
+
+    def _close_lifeline(self) -> None:
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+
+def _spawn(link: int, lifeline: int, threads: int) -> subprocess.Popen[bytes]:
+    """Start a fresh interpreter with two descriptors of ours; never a fork of this process."""
+    return subprocess.Popen(  # noqa: S603  # the command is our own module
+        [sys.executable, "-m", "wsproc.engine.child", str(link), str(lifeline)],
+        pass_fds=(link, lifeline),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
+        env=_environment(threads),
+    )
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return the child's environment: our import path, and thread counts read at import."""
+    own = {
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return {**os.environ, **own}
+
+
+def _be_nice(pid: int, niceness: int) -> None:
+    """Let the event loop go first where cores are shared: a step can wait, a cancel cannot."""
+    if hasattr(os, "setpriority"):
+        try:
+            os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        except OSError:
+            return
+
+
+def _has_descriptor(stream: Any) -> bool:
+    """Whether a stream is a real file (under a test runner or in a notebook it may be none)."""
+    try:
+        stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True

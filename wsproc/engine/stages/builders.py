@@ -1,0 +1,204 @@
+"""How the package's own stages are put together: source, device, model, and the size of a step.
+
+Each builder imports what it needs itself, so that a process with entities alone is spared the
+seconds and the memory of importing transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from wsproc.engine.call import ModelUnavailable
+from wsproc.engine.models.device import resolve_device, resolve_dtype, use_threads
+from wsproc.engine.models.source import Report, Source
+from wsproc.engine.stages.registry import StageSettings
+from wsproc.engine.stages.stage import Stage, StepBudget
+
+if TYPE_CHECKING:
+    from wsproc.engine.models.load import LoadedModel
+
+CPU, GPU = "cpu", "gpu"
+
+# On a CPU a batch of more than 200 to 400 tokens gains nothing (measured), so steps are short. The
+# figures for a GPU are reasoned: enough tokens that launching some hundred kernels is not all.
+_BUDGETS: Mapping[tuple[str, str], StepBudget] = {
+    ("sentiment", CPU): StepBudget(64, 4096),
+    ("sentiment", GPU): StepBudget(128, 16384),
+    ("extractive", CPU): StepBudget(16, 4096),
+    ("summary", CPU): StepBudget(4, 1024),
+    ("summary", GPU): StepBudget(32, 16384),
+    ("entities", CPU): StepBudget(32, 1000),
+    ("entities", GPU): StepBudget(64, 16000),
+    ("generation", CPU): StepBudget(8, 128),
+    ("generation", GPU): StepBudget(64, 4096),
+}
+
+_LAUNCH = {CPU: 48, GPU: 2048}
+"""The fixed cost of a forward pass in tokens: on a CPU measured with models of 0.3 to 11 million
+weights; on a GPU reasoned, as what it could compute while the kernels are launched."""
+
+_CONTEXT = {CPU: 2048, GPU: 4096}
+"""Tokens of prompt and answer for which a row of generation sets memory aside, unless asked."""
+
+_STEP_WORK = 10e9
+"""Operations that a step of a classifier may take for each thread of a CPU: about 0.1 s."""
+
+_LEAST_STEP_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a model runs, and how."""
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+    @property
+    def kind(self) -> str:
+        """The row of the tables above."""
+        return CPU if self.device.type == "cpu" else GPU
+
+
+def _sentiment(source: Source, settings: StageSettings, report: Report) -> Stage:
+    from wsproc.engine.models.load import load_classifier
+    from wsproc.engine.stages.sentiment import SentimentStage
+
+    options = _options(source, settings, "label_map", "scale", "normalize")
+    if "scale" in options:
+        options["scale"] = _scale(options["scale"])
+    place = _place(settings)
+    loaded = load_classifier(source, place.device, place.dtype, report)
+    budget = _budget("sentiment", place.kind, settings)
+    if settings.tokens is None and place.kind == CPU:
+        budget = StepBudget(budget.rows, _step_tokens(loaded, place.threads, budget.tokens))
+    stage = SentimentStage(
+        loaded, rows=budget.rows, tokens=budget.tokens, launch=_LAUNCH[place.kind], **options
+    )
+    return _with_facts(stage, _facts(loaded))
+
+
+def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
+    from wsproc.engine.models.load import is_extractive, load_extractive, load_seq2seq
+    from wsproc.engine.stages.summary import ExtractiveSummaryStage, Seq2SeqSummaryStage
+
+    place = _place(settings)
+    if is_extractive(source, report):
+        _options(source, settings)
+        budget = _budget("extractive", CPU, settings)
+        summarizer = load_extractive(source, report)
+        chooser = ExtractiveSummaryStage(summarizer, rows=budget.rows, tokens=budget.tokens)
+        return _with_facts(chooser, {"model": source.title, "device": CPU})
+    options = _options(source, settings, "context", "target", "max_windows")
+    loaded = load_seq2seq(source, place.device, place.dtype, report)
+    budget = _budget("summary", place.kind, settings)
+    writer = Seq2SeqSummaryStage(
+        loaded.model, loaded.tokenizer, rows=budget.rows, tokens=budget.tokens, **options
+    )
+    return _with_facts(writer, _facts(loaded))
+
+
+def _entities(source: Source, settings: StageSettings, report: Report) -> Stage:
+    """Build on the CPU unless the option `gpu` is true: `--device cuda` is for the other stages.
+
+    A small pipeline gains nothing on a GPU, and spaCy needs a package of its own (cupy) for it.
+    """
+    from wsproc.engine.models.pipeline import load_spacy
+    from wsproc.engine.stages.entities import EntitiesStage
+
+    options = _options(source, settings, "piece_characters", "gpu")
+    device = resolve_device(settings.device if options.pop("gpu", False) else CPU)
+    use_threads(settings.threads)
+    loaded = load_spacy(source, device, report)
+    budget = _budget("entities", CPU if device.type == CPU else GPU, settings)
+    stage = EntitiesStage(loaded, rows=budget.rows, tokens=budget.tokens, **options)
+    facts = {"model": source.title, "device": str(device), "components": loaded.nlp.pipe_names}
+    return _with_facts(stage, facts)
+
+
+def _generation(source: Source, settings: StageSettings, report: Report) -> Stage:
+    from wsproc.engine.models.load import load_causal_lm
+    from wsproc.engine.stages.generation import GenerationStage
+
+    options = _options(source, settings, "context", "chat", "max_tokens")
+    place = _place(settings)
+    loaded = load_causal_lm(source, place.device, place.dtype, report)
+    budget = _budget("generation", place.kind, settings)
+    options.setdefault("context", min(loaded.max_tokens, _CONTEXT[place.kind]))
+    stage = GenerationStage(
+        loaded.model, loaded.tokenizer, rows=budget.rows, tokens=budget.tokens, **options
+    )
+    return _with_facts(stage, _facts(loaded))
+
+
+BUILDERS: Mapping[str, Callable[[Source, StageSettings, Report], Stage]] = {
+    "sentiment": _sentiment,
+    "summary": _summary,
+    "entities": _entities,
+    "generation": _generation,
+}
+"""How each stage of the package is built; all raise `ModelUnavailable`."""
+
+
+def _place(settings: StageSettings) -> _Place:
+    """Return where to run, and let torch use as many threads as the settings say."""
+    device = resolve_device(settings.device)
+    dtype = resolve_dtype(settings.dtype, device)
+    return _Place(device, dtype, use_threads(settings.threads))
+
+
+def _budget(stage: str, kind: str, settings: StageSettings) -> StepBudget:
+    usual = _BUDGETS[stage, kind]
+    return StepBudget(settings.rows or usual.rows, settings.tokens or usual.tokens)
+
+
+def _step_tokens(loaded: LoadedModel, threads: int, most: int) -> int:
+    """Return how many tokens a CPU classifies in about 0.1 s.
+
+    A token costs two operations for each weight of a matrix product.
+    """
+    layers = (module for module in loaded.model.modules() if isinstance(module, nn.Linear))
+    weights = sum(layer.weight.numel() for layer in layers)
+    affordable = int(threads * _STEP_WORK / (2 * max(1, weights)))
+    return max(_LEAST_STEP_TOKENS, min(most, affordable))
+
+
+def _facts(loaded: LoadedModel) -> dict[str, Any]:
+    return {
+        "model": loaded.source.title,
+        "device": str(loaded.device),
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "max_tokens": loaded.max_tokens,
+        "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
+    }
+
+
+def _with_facts(stage: Any, facts: Mapping[str, Any]) -> Stage:
+    """Let a stage tell people about its model; the worker reads `facts` once."""
+    stage.facts = facts
+    built: Stage = stage
+    return built
+
+
+def _options(source: Source, settings: StageSettings, *known: str) -> dict[str, Any]:
+    """Return the stage's own options; refuse what it does not know."""
+    unknown = sorted(set(settings.options) - set(known))
+    if unknown:
+        raise ModelUnavailable(
+            f"the stage {source.stage} with the model {settings.model} has no option"
+            f" {unknown[0]!r}; it has {', '.join(known) or 'none'}"
+        )
+    return dict(settings.options)
+
+
+def _scale(value: Any) -> tuple[float, float]:
+    match value:
+        case [int() | float() as low, int() | float() as high]:
+            return float(low), float(high)
+        case _:
+            raise ModelUnavailable(f"option scale: two numbers are needed, not {value!r}")

@@ -1,0 +1,134 @@
+"""The loop beside the device: receive, schedule, step, deliver. One thread owns everything here.
+
+Between two steps the worker reads what has come, so a cancel is felt at the next step's boundary.
+A step that raises is halved and tried again until the item that raises stands, and fails, alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from wsproc.engine.call import Delta, End, EndReason, EngineError, Failure, Outcome, Result
+from wsproc.engine.isolate import isolate
+from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong
+from wsproc.engine.scheduler import CallRecord, Scheduler, Step, Ticket
+from wsproc.engine.stages.stage import Emission, Stage
+
+
+class Link(Protocol):
+    """The worker's end of the way to the pool."""
+
+    def receive(self, wait: bool) -> Sequence[Message] | None:
+        """Return what has come; with `wait` block for at least one message. None at the end."""
+        ...
+
+    def send(self, message: Message) -> None:
+        """Send one message."""
+        ...
+
+
+class Worker:
+    """Serves calls on the given stages until its link ends."""
+
+    def __init__(
+        self,
+        stages: Mapping[str, Stage],
+        link: Link,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stages = stages
+        self._link = link
+        self._clock = clock
+        self._scheduler = Scheduler({name: stage.budget for name, stage in stages.items()})
+        self._runs: dict[Ticket, Any] = {}
+        self._outcomes: list[Outcome] = []
+
+    def run(self) -> None:
+        """Serve until the pool goes away."""
+        while (messages := self._link.receive(wait=self._scheduler.idle)) is not None:
+            for message in messages:
+                self._handle(message)
+            self._expire()
+            step = self._scheduler.next_step(self._clock())
+            if step is not None:
+                self._advance(self._stages[step.stage], self._begin(step))
+            self._deliver()
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case Open(call):
+                stage = self._stages[call.stage]
+                self._scheduler.add(call, map(stage.weigh, call.items), self._clock())
+            case Cancel(call_id):
+                self._leave(call_id, EndReason.CANCELLED)
+            case Ping(n):
+                self._link.send(Pong(n))
+
+    def _expire(self) -> None:
+        for call_id in self._scheduler.expired(self._clock()):
+            self._leave(call_id, EndReason.DEADLINE)
+
+    def _leave(self, call_id: int, reason: EndReason) -> None:
+        """Free the device of a call; what it had running is released before its end is told."""
+        left = self._scheduler.cancel(call_id)
+        if left is None:
+            return
+        record, running = left
+        self._release(self._stages[record.call.stage], running)
+        self._end(record, reason)
+
+    # --- a step ---------------------------------------------------------------------------------
+
+    def _begin(self, step: Step) -> list[Ticket]:
+        """Put the admitted items on the device; return all tickets that are on it now."""
+        stage = self._stages[step.stage]
+        runs = isolate(lambda part: stage.begin([one.item for one in part]), step.admitted)
+        for ticket, run in zip(step.admitted, runs, strict=True):
+            if isinstance(run, EngineError):
+                self._finish(ticket, Failure(ticket.call.id, ticket.index, run))
+            else:
+                self._runs[ticket] = run
+        return [ticket for ticket in (*step.resumed, *step.admitted) if ticket in self._runs]
+
+    def _advance(self, stage: Stage, tickets: Sequence[Ticket]) -> None:
+        """Take one step with the tickets on the device; release those that are over."""
+        given = isolate(lambda part: stage.step([self._runs[one] for one in part]), tickets)
+        emissions = [Emission(error=one) if isinstance(one, EngineError) else one for one in given]
+        for ticket, emission in zip(tickets, emissions, strict=True):
+            self._emit(ticket, emission)
+        over = zip(tickets, emissions, strict=True)
+        self._release(stage, [ticket for ticket, emission in over if emission.finished])
+
+    def _emit(self, ticket: Ticket, emission: Emission) -> None:
+        call, item = ticket.call.id, ticket.index
+        self._outcomes += [Delta(call, item, value) for value in emission.deltas]
+        if emission.error is not None:
+            self._finish(ticket, Failure(call, item, emission.error))
+        elif emission.result is not None:
+            self._finish(ticket, Result(call, item, emission.result))
+
+    def _finish(self, ticket: Ticket, outcome: Result | Failure) -> None:
+        self._outcomes.append(outcome)
+        record = self._scheduler.finish(ticket)
+        if record is not None:
+            self._end(record, EndReason.COMPLETED)
+
+    def _release(self, stage: Stage, tickets: Sequence[Ticket]) -> None:
+        runs = [self._runs.pop(ticket) for ticket in tickets if ticket in self._runs]
+        if runs:
+            stage.release(runs)
+
+    def _end(self, record: CallRecord, reason: EndReason) -> None:
+        now = self._clock()
+        began = now if record.began is None else record.began
+        queued_ms, run_ms = (began - record.arrived) * 1000, (now - began) * 1000
+        self._outcomes.append(End(record.call.id, reason, queued_ms, run_ms))
+
+    def _deliver(self) -> None:
+        if self._outcomes:
+            self._link.send(Outcomes(self._outcomes))
+            self._outcomes = []
