@@ -1,0 +1,80 @@
+"""Generation: tokens as they come, and a result that is their concatenation."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes import FakeCall, FakeEngine, plausible
+from wsproc.engine import EndReason, InvalidItem
+from wsproc.frames.client import Generate
+from wsproc.frames.server import GenerationStarted, Token
+from wsproc.tasks import JobContext, TaskResult
+from wsproc.tasks.generate import generate
+
+
+async def test_the_tokens_joined_are_the_text():
+    """`started` with the prompt's length, the tokens, the result; usage counts both sides."""
+    job = JobContext("a", FakeEngine(answers=plausible))
+    started, *tokens, result = [event async for event in generate(Generate(prompt="Hi you"), job)]
+    assert isinstance(started, GenerationStarted)
+    assert started.prompt_length == 6
+    assert all(isinstance(token, Token) for token in tokens)
+    assert isinstance(result, TaskResult)
+    assert "".join(token.text for token in tokens) == result.result["text"] == job.partial["text"]
+    assert job.usage == {"prompt_tokens": 2, "completion_tokens": 5}
+
+
+async def test_every_sampling_field_reaches_the_model():
+    """What is left out is None: the model's own default."""
+    engine = FakeEngine()
+    request = Generate(prompt="x", max_tokens=3, temperature=0.5, top_k=2, seed=1, stop=["."])
+    reader = asyncio.create_task(_collect(request, JobContext("a", engine)))
+    call = await engine.calls.get()
+    assert call.stage == "generation"
+    assert call.items == (
+        {
+            "prompt": "x",
+            "max_tokens": 3,
+            "temperature": 0.5,
+            "top_p": None,
+            "top_k": 2,
+            "seed": 1,
+            "stop": ["."],
+        },
+    )
+    plausible(call)
+    assert isinstance((await reader)[-1], TaskResult)
+
+
+async def test_an_item_that_the_model_refuses_fails_the_job():
+    """There is nothing else to go on with; what came before stays in the partial result."""
+
+    def answer(call: FakeCall) -> None:
+        call.delta(text="so far")
+        call.fail(InvalidItem("the prompt is too long"))
+        call.end()
+
+    job = JobContext("a", FakeEngine(answers=answer))
+    with pytest.raises(InvalidItem, match="the prompt is too long"):
+        await _collect(Generate(prompt="x"), job)
+    assert job.partial == {"text": "so far"}
+
+
+async def test_closing_leaves_the_call_first():
+    """The engine has left when the generator is closed, also right behind a token."""
+    engine = FakeEngine(slow_to_stop=True)
+    events = generate(Generate(prompt="x"), JobContext("a", engine))
+    await anext(events)
+    token = asyncio.ensure_future(anext(events))
+    call = await engine.calls.get()
+    call.delta(text="t")
+    await token
+    closing = asyncio.create_task(events.aclose())
+    await call.cancelled.wait()
+    assert not closing.done()
+    call.end(EndReason.CANCELLED)
+    await closing
+
+
+async def _collect(request: Generate, job: JobContext) -> list:
+    return [event async for event in generate(request, job)]

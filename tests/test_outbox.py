@@ -1,0 +1,244 @@
+"""What waits for a client: numbered without a hole, nothing of value lost, counted in bytes."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from wsproc.frames.server import (
+    Accepted,
+    Cancelled,
+    Chunking,
+    CustomStatus,
+    Pong,
+    SummarizationProgress,
+    Timing,
+    Token,
+)
+from wsproc.outbox import Outbox
+
+
+def done(job: str) -> Cancelled:
+    """Return a job's end."""
+    return Cancelled(id=job, usage={}, timing_ms=Timing(queued=0, run=0), reason="client")
+
+
+def accepted(job: str) -> Accepted:
+    """Return a job's beginning."""
+    return Accepted(id=job, position=0, eta_ms=None)
+
+
+def drain(outbox: Outbox) -> list[dict]:
+    """Take all messages, decoded."""
+    return [orjson.loads(message) for message in iter(outbox.pop, None)]
+
+
+def test_control_frames_leave_first_and_in_order():
+    """An answer never waits behind results."""
+    outbox = Outbox()
+    for frame in (Token(id="a", text="x"), Pong(n=1), accepted("b"), Pong(n=2)):
+        outbox.put(frame)
+    assert [frame["type"] for frame in drain(outbox)] == ["pong", "accepted", "pong", "token"]
+
+
+def test_jobs_take_turns():
+    """A job with much to say delays another by one frame."""
+    outbox = Outbox()
+    for job in "aaaab":
+        outbox.put(Chunking(id=job, message="m"))
+    assert [frame["id"] for frame in drain(outbox)] == ["a", "b", "a", "a", "a"]
+
+
+def test_tokens_are_merged_over_the_limit_only():
+    """Below it each token leaves alone; above it neighbours grow together and no text is lost."""
+    outbox = Outbox(limit=1)
+    for text in ("one ", "two ", "three"):
+        outbox.put(Token(id="a", text=text))
+    assert [frame["text"] for frame in drain(outbox)] == ["one two three"]
+    outbox = Outbox()
+    for text in ("one ", "two "):
+        outbox.put(Token(id="a", text=text))
+    assert [frame["text"] for frame in drain(outbox)] == ["one ", "two "]
+
+
+def test_only_neighbours_of_one_job_are_merged():
+    """A status between two tokens keeps them apart."""
+    outbox = Outbox(limit=1)
+    for frame in (Token(id="a", text="x"), Chunking(id="a", message="m"), Token(id="a", text="y")):
+        outbox.put(frame)
+    outbox.put(Token(id="b", text="z"))
+    assert [frame.get("text") for frame in drain(outbox)] == ["x", "z", None, "y"]
+
+
+def test_a_newer_progress_replaces_its_unsent_neighbour():
+    """The summary so far holds everything of the one before."""
+    outbox = Outbox()
+    for text in ("A", "A b", "A b c"):
+        outbox.put(SummarizationProgress(id="a", partial_summary=text))
+    assert [frame["partial_summary"] for frame in drain(outbox)] == ["A b c"]
+
+
+def test_a_purge_takes_statuses_and_tokens_and_leaves_accepted_and_done():
+    """And nothing of another job."""
+    outbox = Outbox()
+    for job in "ab":
+        for frame in (accepted(job), Chunking(id=job, message="m"), Token(id=job, text="x")):
+            outbox.put(frame)
+    outbox.put(done("a"))
+    outbox.purge("a")
+    outbox.purge("unknown")
+    left = [(frame["id"], frame["type"], frame["seq"]) for frame in drain(outbox)]
+    assert [one for one in left if one[0] == "a"] == [("a", "accepted", 1), ("a", "done", 2)]
+    assert [one[1] for one in left if one[0] == "b"] == ["accepted", "status", "token"]
+
+
+def test_numbers_begin_again_after_done():
+    """An id may be used for another job once the first is over."""
+    outbox = Outbox()
+    for _ in range(2):
+        outbox.put(accepted("a"))
+        outbox.put(done("a"))
+        assert [frame["seq"] for frame in drain(outbox)] == [1, 2]
+    assert outbox.last_seq("a") == 0
+
+
+def test_a_frame_that_is_no_json_changes_nothing():
+    """It is refused as a whole; what waited is sent, and what comes after it."""
+    outbox = Outbox()
+    with pytest.raises(TypeError):
+        outbox.put(CustomStatus(id="a", status="shouting", thing=object()))
+    assert (len(outbox), outbox.size, outbox.pop()) == (0, 0, None)
+    outbox.put(done("a"))
+    with pytest.raises(TypeError):
+        outbox.put(CustomStatus(id="a", status="shouting", thing=object()))
+    assert [frame["type"] for frame in drain(outbox)] == ["done"]
+
+
+def test_a_refused_replacement_keeps_what_it_would_have_replaced():
+    """Text of a model that cannot be encoded takes no other text with it."""
+    outbox = Outbox(limit=1)
+    outbox.put(Token(id="a", text="kept"))
+    with pytest.raises(TypeError):
+        outbox.put(Token(id="a", text="\ud800"))
+    assert [frame["text"] for frame in drain(outbox)] == ["kept"]
+    assert outbox.size == 0
+
+
+@given(st.lists(st.text(max_size=5), min_size=1, max_size=30), st.integers(1, 400), st.data())
+def test_concatenated_tokens_are_the_text(parts: list[str], limit: int, data: st.DataObject):
+    """Whatever is merged, and whenever the writer takes a frame."""
+    outbox, sent = Outbox(limit), []
+    for text in parts:
+        outbox.put(Token(id="a", text=text))
+        if data.draw(st.booleans()) and (message := outbox.pop()) is not None:
+            sent.append(orjson.loads(message)["text"])
+    sent += [frame["text"] for frame in drain(outbox)]
+    assert "".join(sent) == "".join(parts)
+
+
+class Interleaving(RuleBasedStateMachine):
+    """Jobs come, talk, are purged and end, while a writer takes frames whenever it likes."""
+
+    JOBS = ("a", "b", "c")
+
+    @initialize(limit=st.integers(1, 2000))
+    def start(self, limit: int) -> None:
+        """Any limit, from one token to all of them."""
+        self.outbox = Outbox(limit)
+        self.open: dict[str, list[str]] = {}
+        self.kept: dict[str, list[str]] = {}
+        self.sent: dict[str, list[dict]] = {}
+        self.ends: set[str] = set()
+        self.count = 0
+
+    def _name(self, job: str) -> str:
+        return next((name for name in self.open if name.startswith(job)), "")
+
+    @rule(job=st.sampled_from(JOBS))
+    def accept(self, job: str) -> None:
+        """A job comes, under a name of its own."""
+        if not self._name(job):
+            self.count += 1
+            name = f"{job}{self.count}"
+            self.open[name] = []
+            self.outbox.put(accepted(name))
+
+    @rule(job=st.sampled_from(JOBS), text=st.text(max_size=60))
+    def talk(self, job: str, text: str) -> None:
+        """A token."""
+        if name := self._name(job):
+            self.outbox.put(Token(id=name, text=text))
+            self.open[name].append(text)
+
+    @rule(job=st.sampled_from(JOBS))
+    def report(self, job: str) -> None:
+        """A status that is never replaced."""
+        if name := self._name(job):
+            self.outbox.put(Chunking(id=name, message="m" * 30))
+
+    @rule(job=st.sampled_from(JOBS), text=st.text(max_size=60))
+    def progress(self, job: str, text: str) -> None:
+        """A status that a newer one replaces."""
+        if name := self._name(job):
+            self.outbox.put(SummarizationProgress(id=name, partial_summary=text))
+
+    @rule(job=st.sampled_from(JOBS))
+    def end(self, job: str) -> None:
+        """A job ends by itself."""
+        if name := self._name(job):
+            self.outbox.put(done(name))
+            self.kept[name] = self.open.pop(name)
+            self.ends.add(name)
+
+    @rule(job=st.sampled_from(JOBS))
+    def purge_and_end(self, job: str) -> None:
+        """A job is cancelled."""
+        if name := self._name(job):
+            self.outbox.purge(name)
+            self.outbox.put(done(name))
+            del self.open[name]
+            self.ends.add(name)
+
+    @precondition(lambda self: len(self.outbox) > 0)
+    @rule(frames=st.integers(1, 6))
+    def send(self, frames: int) -> None:
+        """The writer takes some frames."""
+        for _ in range(frames):
+            self._send_one()
+
+    def _send_one(self) -> bool:
+        message = self.outbox.pop()
+        if message is None:
+            return False
+        frame = orjson.loads(message)
+        self.sent.setdefault(frame["id"], []).append(frame)
+        return True
+
+    @invariant()
+    def numbers_have_no_hole_and_nothing_follows_done(self) -> None:
+        """Whatever was merged, replaced or purged."""
+        for frames in self.sent.values():
+            assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
+            assert frames[0]["type"] == "accepted"
+            assert all(frame["type"] != "done" for frame in frames[:-1])
+
+    @invariant()
+    def the_size_is_that_of_what_waits(self) -> None:
+        """Nothing waits, nothing is counted."""
+        assert self.outbox.size >= 0
+        assert (self.outbox.size == 0) is (len(self.outbox) == 0)
+
+    def teardown(self) -> None:
+        """All leaves: every end, and all text that was not purged."""
+        while self._send_one():
+            pass
+        assert self.outbox.size == 0
+        for name in self.ends:
+            assert self.sent[name][-1]["type"] == "done"
+        for name, texts in {**self.kept, **self.open}.items():
+            tokens = [frame["text"] for frame in self.sent[name] if frame["type"] == "token"]
+            assert "".join(tokens) == "".join(texts)
+
+
+TestInterleaving = Interleaving.TestCase

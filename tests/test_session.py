@@ -1,0 +1,587 @@
+"""One client's jobs: what is decided, answered and queued, with no socket, task or clock."""
+
+import itertools
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from wsproc.admission import Admission
+from wsproc.frames.client import TASKS
+from wsproc.frames.errors import CloseCode, ErrorCode, error_info
+from wsproc.frames.server import Chunking, Limits, Timing, Token
+from wsproc.job import StopReason
+from wsproc.outbox import Outbox
+from wsproc.session import REMEMBERED_ENDS, Close, Ending, Offer, Session, Start, Stop
+
+TEXT = "a text that is long enough"
+TIMING = Timing(queued=10, run=20)
+COMPLETED = Ending(TIMING, {"chunks": 1}, result={"text_length": 26}, message="m", timestamp="t")
+STOPPED = Ending(TIMING, {})
+FAILED = Ending(TIMING, {}, error=error_info(ErrorCode.ENGINE_ERROR, "the model failed"))
+
+LIMITS = Limits(max_frame_bytes=9999, max_text_chars=50, max_texts=2, max_jobs=3, max_tokens=100)
+
+
+def make(*, max_jobs: int = 100, **offer: Any) -> Session:
+    """Return a session of a small server."""
+    given = Offer("1.2.3", "epoch", TASKS, LIMITS, heartbeat_s=15, **offer)
+    return Session("secret", given, Admission(max_jobs))
+
+
+def send(session: Session, /, now: float = 0.0, **frame: Any) -> list:
+    """Hand a frame in; return the actions."""
+    return session.receive(json.dumps(frame), now)
+
+
+def submit(session: Session, job: str = "a", **fields: Any) -> list:
+    """Submit a `process` job."""
+    return send(session, type="process", id=job, text=TEXT, **fields)
+
+
+def frames(session: Session) -> list[dict]:
+    """Take all that waits, decoded."""
+    return [orjson.loads(message) for message in iter(session.next_message, None)]
+
+
+def test_welcome_tells_what_the_server_offers():
+    """Tasks, limits and the session's secret, in the first frame."""
+    session = make()
+    session.greet()
+    (welcome,) = frames(session)
+    assert welcome == {
+        "type": "welcome",
+        "protocol": "wsproc.v1",
+        "server": "1.2.3",
+        "session": "secret",
+        "epoch": "epoch",
+        "tasks": ["process", "batch", "generate"],
+        "limits": LIMITS.model_dump(),
+        "resume_s": 0,
+        "heartbeat_s": 15,
+    }
+
+
+def test_a_submit_is_registered_before_receive_returns():
+    """Its `accepted` is queued, and starting it is the shell's one action."""
+    session = make()
+    (start,) = send(session, now=7.0, type="process", id="a", text=TEXT, meta={"k": None})
+    assert isinstance(start, Start)
+    assert (start.job.id, start.job.accepted_at, session.live_jobs) == ("a", 7.0, 1)
+    assert frames(session) == [
+        {
+            "type": "accepted",
+            "id": "a",
+            "seq": 1,
+            "position": 0,
+            "eta_ms": None,
+            "meta": {"k": None},
+        }
+    ]
+
+
+def test_an_omitted_id_is_assigned_and_never_one_in_use():
+    """The client learns it from `accepted`; a name that the client took itself is left out."""
+    session = make()
+    submit(session, "job-1")
+    send(session, type="process", text=TEXT)
+    send(session, type="process", text=TEXT)
+    assert [frame["id"] for frame in frames(session)] == ["job-1", "job-2", "job-3"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "path", "words"),
+    [
+        ({"text": "x" * 51}, "input_too_large", "text", "text: 50 characters at most, has 51"),
+        (
+            {"type": "batch", "texts": [TEXT, "x" * 51]},
+            "input_too_large",
+            "texts[1]",
+            "texts[1]: 50 characters at most, has 51",
+        ),
+        (
+            {"type": "batch", "texts": [TEXT] * 3},
+            "input_too_large",
+            "texts",
+            "texts: 2 at most, these are 3",
+        ),
+        (
+            {"type": "generate", "prompt": "x", "max_tokens": 101},
+            "invalid_field",
+            "max_tokens",
+            "max_tokens: 100 at most",
+        ),
+        (
+            {"text": TEXT, "open": True},
+            "invalid_field",
+            "open",
+            "open jobs are not offered by this server; send the whole text at once",
+        ),
+        (
+            {"text": TEXT, "live": True},
+            "invalid_field",
+            "live",
+            "live jobs are not offered by this server; send the whole text at once",
+        ),
+        (
+            {"text": TEXT, "on_disconnect": "keep"},
+            "invalid_field",
+            "on_disconnect",
+            "this server keeps no jobs after a disconnect; use on_disconnect 'cancel'",
+        ),
+        ({}, "missing_field", "text", "text is missing"),
+    ],
+)
+def test_submits_that_are_rejected(frame: dict, code: str, path: str, words: str):
+    """One `rejected` with the field and the limit in words; nothing is started or kept."""
+    session = make()
+    assert send(session, **{"type": "process", "id": "a", **frame}) == []
+    (answer,) = frames(session)
+    assert (answer["type"], answer["id"]) == ("rejected", "a")
+    assert answer["error"] == {"code": code, "message": words, "retryable": False, "path": path}
+    assert session.live_jobs == 0
+
+
+def test_a_stage_without_a_model_is_told_before_the_job_is_taken():
+    """And only to those who would call it."""
+    session = make(unavailable=lambda stage: "no summary here" if stage == "summary" else None)
+    assert submit(session) == []
+    assert len(submit(session, include_summary=False)) == 1
+    rejected, accepted = frames(session)
+    assert rejected["error"]["code"] == "model_unavailable"
+    assert rejected["error"]["message"] == "no summary here"
+    assert rejected["error"]["retryable"]
+    assert accepted["type"] == "accepted"
+
+
+def test_the_connections_limit_and_the_servers_limit():
+    """`too_many_jobs` is one's own doing, `queue_full` everybody's; both say when to return."""
+    session = make()
+    for name in "abcd":
+        submit(session, name)
+    assert frames(session)[-1]["error"] == {
+        "code": "too_many_jobs",
+        "message": "3 jobs are running on this connection; wait for one to end",
+        "retryable": True,
+        "retry_after_ms": 1000,
+    }
+    session = make(max_jobs=1)
+    submit(session, "a")
+    submit(session, "b")
+    assert frames(session)[-1]["error"] == {
+        "code": "queue_full",
+        "message": "the server's queue is full; try again later",
+        "retryable": True,
+        "retry_after_ms": 1000,
+    }
+
+
+def test_an_id_is_taken_until_its_done_has_left():
+    """A second job under an id whose `done` is still queued would mix their numbers."""
+    session = make()
+    submit(session)
+    session.finish("a", COMPLETED)
+    assert submit(session) == []
+    sent = frames(session)
+    assert [frame["type"] for frame in sent] == ["accepted", "rejected", "done"]
+    assert sent[1]["error"]["code"] == "id_conflict"
+    assert len(submit(session)) == 1
+    session.finish("a", COMPLETED)
+    assert [frame["seq"] for frame in frames(session)] == [1, 2]
+
+
+def test_a_result_wins_over_a_stop():
+    """Where completion won the race the client sees `completed`, and its meta again."""
+    session = make()
+    submit(session, meta="m")
+    send(session, type="cancel", id="a")
+    session.finish("a", COMPLETED)
+    *_, done = frames(session)
+    assert done["status"] == "completed"
+    assert done["result"] == {"text_length": 26}
+    assert done["total_processing_time"] == 0.03
+    assert done["meta"] == "m"
+    assert "error" not in done
+    assert "reason" not in done
+
+
+@pytest.mark.parametrize("reason", [StopReason.DISCONNECT, StopReason.SHUTDOWN])
+def test_leaving_stops_every_job_once_with_its_reason(reason: StopReason):
+    """A client that is gone, or a server that goes; jobs that were stopped already keep theirs."""
+    session = make()
+    for name in "abc":
+        submit(session, name)
+    send(session, type="cancel", id="b")
+    assert session.leave(reason) == [Stop("a"), Stop("c")]
+    assert session.leave(reason) == []
+    for name in "abc":
+        session.finish(name, STOPPED)
+    reasons = {f["id"]: f["reason"] for f in frames(session) if f["type"] == "done"}
+    assert reasons == {"a": reason.value, "b": "client", "c": reason.value}
+
+
+def test_a_deadline_is_a_failure_and_keeps_what_was_made():
+    """What is unsent is not purged: the client asked for whatever is ready by then."""
+    session = make()
+    submit(session, timeout_ms=100)
+    session.emit(Chunking(id="a", message="m"))
+    assert session.expire("a") == [Stop("a")]
+    assert session.expire("a") == []
+    session.finish("a", Ending(TIMING, {}, partial_result={"x": 1}))
+    _, status, done = frames(session)
+    assert status["status"] == "chunking"
+    assert done["status"] == "failed"
+    assert done["partial_result"] == {"x": 1}
+    assert done["error"]["code"] == "deadline_exceeded"
+    assert done["error"]["message"] == "the job was not finished within its timeout_ms of 100"
+    assert session.expire("a") == []
+
+
+def test_an_ending_that_is_no_json_leaves_the_job_to_another():
+    """A job is never left without its `done` by a task's wrong result."""
+    session = make()
+    submit(session)
+    wrong = Ending(TIMING, {}, result={"thing": object()}, message="m", timestamp="t")
+    with pytest.raises(TypeError):
+        session.finish("a", wrong)
+    assert session.live_jobs == 1
+    session.finish("a", FAILED)
+    assert [frame["type"] for frame in frames(session)] == ["accepted", "done"]
+
+
+def test_ten_bad_frames_in_a_row_close_the_connection():
+    """Anything well-formed between them starts the count again, a rejected submit included."""
+    session = make()
+    for good in ({"type": "ping"}, {"type": "process", "text": 1}):
+        for _ in range(9):
+            assert session.receive("{", 0.0) == []
+        send(session, **good)
+    for _ in range(9):
+        assert session.receive("[]", 0.0) == []
+    (close,) = session.receive("{", 0.0)
+    assert close == Close(CloseCode.TOO_MANY_BAD_FRAMES, "too many bad frames in a row")
+    kinds = [frame["type"] for frame in frames(session)]
+    assert kinds.count("error") == 28
+
+
+def test_a_client_that_asks_and_never_reads_is_cut():
+    """Answers are never dropped, so their sum is bounded by an end of the connection."""
+    session = make()
+    session.outbox.limit = 1000
+    actions = []
+    while not actions:
+        actions = send(session, type="ping", n=1)
+        assert session.outbox.size <= 1100
+    assert actions == [Close(CloseCode.SLOW_CONSUMER, "answers are asked for and not read")]
+
+
+def test_the_outbox_that_is_given_is_used():
+    """An empty one too: its limit is the server's setting."""
+    outbox = Outbox(limit=7)
+    offer = Offer("1.2.3", "epoch", TASKS, LIMITS, heartbeat_s=15)
+    assert Session("secret", offer, Admission(1), outbox).outbox is outbox
+
+
+def test_an_error_names_the_frame_that_it_is_about():
+    """As far as it could be read."""
+    session = make()
+    session.receive('{"type":"cancel","id":"a","x":1}', 0.0)
+    session.receive("{", 0.0)
+    about, unknown = frames(session)
+    assert about["re"] == {"type": "cancel", "id": "a"}
+    assert "re" not in unknown
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (
+            {"type": "append", "id": "a", "text": "x"},
+            "append is not offered by this server; send the whole text at once",
+        ),
+        (
+            {"type": "revise", "id": "a", "text": "x"},
+            "revise is not offered by this server; submit the new text as a new job",
+        ),
+        (
+            {"type": "resume", "session": "s"},
+            "resume is not offered by this server; submit the jobs again",
+        ),
+        (
+            {"type": "auth", "token": "very secret"},
+            "this server asks for no token; auth is not needed",
+        ),
+    ],
+)
+def test_what_is_not_offered_is_answered_in_words(frame: dict, words: str):
+    """And nothing of it comes back but its type and id."""
+    session = make()
+    assert send(session, **frame) == []
+    (answer,) = frames(session)
+    assert answer["error"]["message"] == words
+    assert answer["re"]["type"] == frame["type"]
+    assert "very secret" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("ping", [{}, {"n": 3}, {"n": None}])
+def test_pong_has_what_ping_had(ping: dict):
+    """An absent `n` stays absent."""
+    session = make()
+    send(session, type="ping", **ping)
+    assert frames(session) == [{"type": "pong", **ping}]
+
+
+def test_a_snapshot_tells_where_each_job_stands():
+    """Oldest first: its state, its last number that was sent, and how many start before it."""
+    session = make()
+    for name in "abc":
+        submit(session, name)
+    session.begin("a")
+    session.emit(Token(id="a", text="t"))
+    send(session, type="cancel", id="c")
+    frames(session)
+    send(session, type="jobs")
+    send(session, type="jobs", id="b")
+    send(session, type="jobs", id="z")
+    every, one, none = frames(session)
+    queued = {"id": "b", "task": "process", "state": "queued", "last_seq": 1, "position": 0}
+    assert every["jobs"] == [
+        {"id": "a", "task": "process", "state": "running", "last_seq": 2},
+        queued,
+        {"id": "c", "task": "process", "state": "cancelling", "last_seq": 1},
+    ]
+    assert (one["id"], one["outcome"], one["jobs"]) == ("b", "ok", [queued])
+    assert (none["id"], none["outcome"], none["jobs"]) == ("z", "unknown", [])
+
+
+def test_others_move_up_when_a_queued_job_is_cancelled():
+    """At the cancel, before its task has ended."""
+    session = make()
+    for name in "abc":
+        submit(session, name)
+    send(session, type="cancel", id="a")
+    frames(session)
+    send(session, type="jobs")
+    assert [job.get("position") for job in frames(session)[0]["jobs"]] == [None, 0, 1]
+
+
+def test_draining_takes_no_more_jobs():
+    """`goaway` says when and why; a submit after it is told to come again elsewhere."""
+    session = make()
+    session.drain(CloseCode.SERVICE_RESTART, "the server is shutting down", grace_ms=5000)
+    assert submit(session) == []
+    goaway, rejected = frames(session)
+    assert goaway == {
+        "type": "goaway",
+        "code": 1012,
+        "reason": "the server is shutting down",
+        "grace_ms": 5000,
+        "reconnect": True,
+    }
+    assert rejected["error"]["code"] == "draining"
+    assert rejected["error"]["retryable"]
+
+
+def test_only_so_many_ends_are_remembered():
+    """A late cancel of a job that is long over is answered `unknown`; memory is bounded."""
+    session = make()
+    for number in range(REMEMBERED_ENDS + 1):
+        submit(session, f"j{number}")
+        session.finish(f"j{number}", COMPLETED)
+        frames(session)
+    send(session, type="cancel", id="j0")
+    send(session, type="cancel", id="j1")
+    assert [frame["outcome"] for frame in frames(session)] == ["unknown", "done"]
+
+
+class Client(RuleBasedStateMachine):
+    """Any history of a client, its jobs and the writer, against a model of the answers."""
+
+    NAMES = ("a", "b", "c", "d")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = make(max_jobs=50)
+        self.answers: list[tuple] = []
+        self.live: dict[str, str] = {}
+        self.ended: dict[str, str] = {}
+        self.unseen: set[str] = set()
+        self.draining = False
+        self.sent: list[dict] = []
+        self.texts = itertools.count()
+
+    # --- what a client may do -------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(NAMES), good=st.booleans(), priority=st.integers(0, 9))
+    def submit(self, name: str, good: bool, priority: int) -> None:
+        """Exactly one answer to each."""
+        text = TEXT if good else "short"
+        actions = send(
+            self.session, type="process", id=name, text=text, priority=priority, meta=name
+        )
+        if not good:
+            verdict = "invalid_field"
+        elif self.draining:
+            verdict = "draining"
+        elif name in self.live or name in self.unseen:
+            verdict = "id_conflict"
+        elif len(self.live) == LIMITS.max_jobs:
+            verdict = "too_many_jobs"
+        else:
+            verdict = "accepted"
+            self.live[name] = "queued"
+            self.ended.pop(name, None)
+        self.answers.append((name, verdict))
+        assert [type(one) for one in actions] == ([Start] if verdict == "accepted" else [])
+
+    @rule(name=st.sampled_from(NAMES))
+    def cancel(self, name: str) -> None:
+        """One reply, whatever the id."""
+        actions = send(self.session, type="cancel", id=name)
+        self._expect_stop([name] if name in self.live else [], actions)
+        if name in self.live:
+            self.answers.append((name, "cancelling", None))
+            self.live[name] = "cancelling"
+        elif name in self.ended:
+            self.answers.append((name, "done", self.ended[name]))
+        else:
+            self.answers.append((name, "unknown", None))
+
+    @rule()
+    def cancel_all(self) -> None:
+        """One reply for all."""
+        actions = send(self.session, type="cancel", id="*")
+        self._expect_stop(list(self.live), actions)
+        self.answers.append(("*", "cancelling" if self.live else "done", None))
+        self.live = dict.fromkeys(self.live, "cancelling")
+
+    @rule(n=st.integers(0, 9))
+    def ping(self, n: int) -> None:
+        """Answered in its turn."""
+        assert send(self.session, type="ping", n=n) == []
+        self.answers.append(("pong", n))
+
+    # --- what its jobs do -----------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(NAMES))
+    def begin(self, name: str) -> None:
+        """A job's first work."""
+        self.session.begin(name)
+        if self.live.get(name) == "queued":
+            self.live[name] = "running"
+
+    @rule(name=st.sampled_from(NAMES))
+    def talk(self, name: str) -> None:
+        """A token, of whichever job or none."""
+        self.session.emit(Token(id=name, text=f"{next(self.texts)} "))
+
+    @rule(name=st.sampled_from(NAMES), ending=st.sampled_from([COMPLETED, STOPPED, FAILED]))
+    def finish(self, name: str, ending: Ending) -> None:
+        """A job's end, by itself or stopped."""
+        if name in self.live:
+            self.session.finish(name, ending)
+            self.ended[name] = {id(COMPLETED): "completed", id(FAILED): "failed"}.get(
+                id(ending), "cancelled"
+            )
+            del self.live[name]
+            self.unseen.add(name)
+
+    @rule(reason=st.sampled_from([StopReason.DISCONNECT, StopReason.SHUTDOWN]))
+    def leave(self, reason: StopReason) -> None:
+        """The client goes, or the server."""
+        self._expect_stop(list(self.live), self.session.leave(reason))
+        self.live = dict.fromkeys(self.live, "cancelling")
+
+    @rule()
+    def drain(self) -> None:
+        """At most once."""
+        if not self.draining:
+            self.draining = True
+            self.session.drain(CloseCode.SERVICE_RESTART, "going", 1)
+            self.answers.append(("goaway",))
+
+    # --- what the writer does -------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 5))
+    def write(self, count: int) -> None:
+        """The writer takes some frames."""
+        for _ in range(count):
+            self._write_one()
+
+    def _write_one(self) -> bool:
+        message = self.session.next_message()
+        if message is None:
+            return False
+        frame = orjson.loads(message)
+        self.sent.append(frame)
+        if frame["type"] == "done":
+            self.unseen.discard(frame["id"])
+            assert frame["meta"] == frame["id"]
+        return True
+
+    def _expect_stop(self, names: list[str], actions: list) -> None:
+        fresh = [name for name in names if self.live[name] != "cancelling"]
+        assert actions == [Stop(name) for name in fresh]
+
+    # --- what must hold -------------------------------------------------------------------------
+
+    @invariant()
+    def slots_are_counted(self) -> None:
+        """The session, the server and the model agree."""
+        admission = self.session._admission
+        assert self.session.live_jobs == admission.live == len(self.live)
+        waiting = [name for name, state in self.live.items() if state == "queued"]
+        assert admission.waiting == len(waiting)
+
+    def teardown(self) -> None:
+        """All ends and leaves: compare the answers, and follow every id."""
+        for name in list(self.live):
+            self.finish(name, STOPPED)
+        while self._write_one():
+            pass
+        assert [one for one in map(_answer, self.sent) if one is not None] == self.answers
+        for name in self.NAMES:
+            _check_lives(name, [frame for frame in self.sent if frame.get("id") == name])
+
+
+def _answer(frame: dict) -> tuple | None:
+    """Reduce a control frame to what the model predicts; None for a job's own frames."""
+    match frame:
+        case {"type": "accepted"}:
+            return (frame["id"], "accepted")
+        case {"type": "rejected"}:
+            return (frame["id"], frame["error"]["code"])
+        case {"type": "reply"}:
+            return (frame["id"], frame["outcome"], frame.get("status"))
+        case {"type": "pong"}:
+            return ("pong", frame["n"])
+        case {"type": "goaway"}:
+            return ("goaway",)
+    return None
+
+
+def _check_lives(name: str, frames: list[dict]) -> None:
+    """Follow one id: accepted, its own frames numbered, silence after a cancel, one done."""
+    seq, cancelling = 0, False
+    for frame in frames:
+        kind = frame["type"]
+        if kind in ("rejected", "reply"):
+            cancelling = cancelling or frame.get("outcome") == "cancelling"
+            continue
+        if kind == "accepted":
+            assert seq == 0, f"{name} was accepted twice"
+            cancelling = False
+        else:
+            assert seq > 0, f"{name}: {kind} without accepted"
+        assert frame["seq"] == seq + 1
+        assert not (cancelling and kind == "token")
+        seq = 0 if kind == "done" else seq + 1
+    assert seq == 0, f"{name} has no done"
+
+
+Client.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+TestClient = Client.TestCase

@@ -1,0 +1,87 @@
+"""wsproc: text jobs over one WebSocket, batched over all clients, streamed and cancellable.
+
+Public names are loaded when they are first used; importing this loads no model library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsproc.client import (
+        Client,
+        ConnectFailed,
+        ConnectionLost,
+        Job,
+        JobCancelled,
+        JobFailed,
+        JobLost,
+        JobRejected,
+        ProtocolError,
+        WsprocError,
+        connect,
+    )
+    from wsproc.config import ServerConfig
+    from wsproc.engine import Engine, EngineConfig
+    from wsproc.frames.client import Submit
+    from wsproc.server import Server
+    from wsproc.tasks import JobContext, TaskRegistry, TaskResult, default_registry
+
+_HOMES = {
+    "wsproc.client": (
+        "Client",
+        "ConnectFailed",
+        "ConnectionLost",
+        "Job",
+        "JobCancelled",
+        "JobFailed",
+        "JobLost",
+        "JobRejected",
+        "ProtocolError",
+        "WsprocError",
+        "connect",
+    ),
+    "wsproc.config": ("ServerConfig",),
+    "wsproc.engine": ("Engine", "EngineConfig"),
+    "wsproc.frames.client": ("Submit",),
+    "wsproc.server": ("Server",),
+    "wsproc.tasks": ("JobContext", "TaskRegistry", "TaskResult", "default_registry"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Client",
+    "ConnectFailed",
+    "ConnectionLost",
+    "Engine",
+    "EngineConfig",
+    "Job",
+    "JobCancelled",
+    "JobContext",
+    "JobFailed",
+    "JobLost",
+    "JobRejected",
+    "ProtocolError",
+    "Server",
+    "ServerConfig",
+    "Submit",
+    "TaskRegistry",
+    "TaskResult",
+    "WsprocError",
+    "connect",
+    "default_registry",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'wsproc' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,6 @@
+"""`python -m wsproc`, the same as `wsproc`."""
+
+from wsproc.cli import main
+
+if __name__ == "__main__":
+    main()

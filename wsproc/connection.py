@@ -1,0 +1,149 @@
+"""One WebSocket: a reader that never waits for work and one writer that yields after each frame."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from wsproc.config import ServerConfig
+from wsproc.frames.errors import CloseCode
+from wsproc.frames.server import Heartbeat
+from wsproc.job import Job, StopReason
+from wsproc.protocol import encode
+from wsproc.runner import Runner
+from wsproc.session import Action, Close, Ending, Session
+from wsproc.tasks import TaskRegistry
+from wsproc.tasks.context import Caller
+
+logger = logging.getLogger("wsproc.connection")
+
+
+class Connection:
+    """A session on its socket, from the handshake to the last frame."""
+
+    def __init__(
+        self,
+        socket: ServerConnection,
+        session: Session,
+        engine: Caller,
+        registry: TaskRegistry,
+        config: ServerConfig,
+        observe: Callable[[Job, Ending], None],
+    ) -> None:
+        self.session = session
+        self._socket = socket
+        self._config = config
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._close: Close | None = None
+        self._heartbeats = socket.subprotocol is not None
+        self._runner = Runner(
+            session, engine, registry, wake=self._work.set, room=self._room, observe=observe
+        )
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._socket.remote_address} {self.session!r}>"
+
+    async def serve(self) -> None:
+        """Greet, then read and write until either side closes; leave no job behind."""
+        self.session.greet()
+        self._work.set()
+        writer = asyncio.create_task(self._write())
+        try:
+            await self._read()
+        finally:
+            self._carry_out(self.session.leave(StopReason.DISCONNECT))
+            self._room.set()
+            writer.cancel()
+            await asyncio.gather(writer, self._runner.finished(), return_exceptions=True)
+
+    async def drain(self, code: CloseCode, reason: str) -> None:
+        """Say goodbye, stop the jobs, deliver their ends, close."""
+        self.session.drain(code, reason, grace_ms=int(self._config.drain_s * 1000))
+        self._carry_out(self.session.leave(StopReason.SHUTDOWN))
+        self._work.set()
+        await self._runner.finished()
+        self._end(Close(code, reason))
+
+    def abort(self) -> None:
+        """Cut the connection: a peer that reads nothing would hang every way of closing it."""
+        self._socket.transport.abort()
+
+    # --- in -------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._socket:
+                if self._close is not None:
+                    continue  # to be closed: read on for the closing handshake, answer nothing
+                self._carry_out(self.session.receive(message, time.monotonic()))
+                self._work.set()
+        except ConnectionClosed:
+            return
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Close):
+                self._end(action)
+            else:
+                self._runner.carry_out(action)
+
+    def _end(self, close: Close) -> None:
+        self._close = self._close or close
+        self._work.set()
+
+    # --- out ------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        """Send what waits, one frame at a time, so that the reader gets its turn between two."""
+        try:
+            while True:
+                message = self.session.next_message()
+                if not self.session.outbox.congested:
+                    self._room.set()
+                if message is not None:
+                    await self._send(message)
+                elif self._close is not None:
+                    await self._say_goodbye(self._close)
+                    return
+                else:
+                    await self._wait()
+        except ConnectionClosed:
+            return
+        except TimeoutError:
+            logger.warning("a client read nothing for too long and was cut off")
+            self.abort()
+        except Exception:
+            # Without a writer the connection would only look alive.
+            logger.exception("the writer of a connection failed")
+            await self._say_goodbye(Close(CloseCode.INTERNAL, "internal error"))
+
+    async def _say_goodbye(self, close: Close) -> None:
+        """Close the connection; cut it where the peer does not even read that."""
+        try:
+            async with asyncio.timeout(self._config.send_timeout_s):
+                await self._socket.close(close.code, close.reason)
+        except TimeoutError:
+            self.abort()
+
+    async def _send(self, message: bytes) -> None:
+        async with asyncio.timeout(self._config.send_timeout_s):
+            await self._socket.send(message, text=True)
+        await asyncio.sleep(0)
+
+    async def _wait(self) -> None:
+        """Wait for something to send; send a heartbeat to those who negotiated them."""
+        self._work.clear()
+        if not self._heartbeats:
+            await self._work.wait()
+            return
+        try:
+            async with asyncio.timeout(self._config.heartbeat_s):
+                await self._work.wait()
+        except TimeoutError:
+            await self._send(encode(Heartbeat(t=round(time.time(), 3))))

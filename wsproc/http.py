@@ -1,0 +1,105 @@
+"""The plain HTTP GETs on the WebSocket's port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+
+import orjson
+import yaml
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from wsproc.observe import Metrics
+from wsproc.schema import asyncapi, json_schema
+from wsproc.tasks import TaskRegistry
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the GETs answer with; `ready` says in words why the server is not, None where it is."""
+
+    version: str
+    registry: TaskRegistry
+    metrics: Metrics
+    ready: Callable[[], str | None]
+
+    def answer(self, method: str, path: str) -> Response:
+        """Return the response to a request that is no WebSocket handshake."""
+        route = _ROUTES.get(path.partition("?")[0])
+        if route is None:
+            known = ", ".join(_ROUTES)
+            return _text(HTTPStatus.NOT_FOUND, f"nothing here; there are {known}\n")
+        if method not in ("GET", "HEAD"):
+            return _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here\n")
+        return route(self)
+
+    def _health(self) -> Response:
+        return _text(HTTPStatus.OK, "ok\n")
+
+    def _readiness(self) -> Response:
+        reason = self.ready()
+        if reason is None:
+            return _text(HTTPStatus.OK, "ready\n")
+        return _text(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n")
+
+    def _metrics(self) -> Response:
+        kind = "text/plain; version=0.0.4; charset=utf-8"
+        return _response(HTTPStatus.OK, kind, self.metrics.text())
+
+    def _schema(self) -> Response:
+        body = orjson.dumps(json_schema(self.registry.requests), option=orjson.OPT_INDENT_2)
+        return _response(HTTPStatus.OK, "application/schema+json", body)
+
+    def _asyncapi(self) -> Response:
+        document = asyncapi(self.version, self.registry.requests)
+        body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        return _response(HTTPStatus.OK, "application/yaml; charset=utf-8", body.encode())
+
+
+def _file(name: str, kind: str) -> Callable[[Site], Response]:
+    return lambda site: _response(HTTPStatus.OK, kind, _web_file(name))
+
+
+_ROUTES: dict[str, Callable[[Site], Response]] = {
+    "/": _file("console.html", "text/html; charset=utf-8"),
+    "/console.js": _file("console.js", "text/javascript; charset=utf-8"),
+    "/console.css": _file("console.css", "text/css; charset=utf-8"),
+    "/wsproc.js": _file("wsproc.js", "text/javascript; charset=utf-8"),
+    "/healthz": Site._health,
+    "/readyz": Site._readiness,
+    "/metrics": Site._metrics,
+    "/schema.json": Site._schema,
+    "/asyncapi.yaml": Site._asyncapi,
+}
+
+
+@cache
+def _web_file(name: str) -> bytes:
+    return files("wsproc").joinpath("web", name).read_bytes()
+
+
+def _text(status: HTTPStatus, text: str) -> Response:
+    return _response(status, "text/plain; charset=utf-8", text.encode())
+
+
+def _response(status: HTTPStatus, kind: str, body: bytes) -> Response:
+    headers = Headers(
+        {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-cache",
+            "Connection": "close",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        }
+    )
+    return Response(status, status.phrase, headers, body)

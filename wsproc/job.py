@@ -1,0 +1,82 @@
+"""One job's life as a table: what is not in it is a defect of ours and raises.
+
+    queued ──begin──> running ──end──> done
+      │ │                │               ^
+      │ └──────end───────┼───────────────┤
+      └─────stop──> cancelling ────end───┘
+                        ^
+    running ──stop──────┘
+
+`stop` is a cancel, a deadline, a disconnect or a shutdown; the first one gives the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wsproc.frames.client import Submit
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+
+
+class JobEvent(StrEnum):
+    """What moves a job on."""
+
+    BEGIN = "begin"
+    STOP = "stop"
+    END = "end"
+
+
+class StopReason(StrEnum):
+    """Why a job was stopped before its end."""
+
+    CLIENT = "client"
+    DISCONNECT = "disconnect"
+    SHUTDOWN = "shutdown"
+    DEADLINE = "deadline"
+
+
+TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {
+    (JobState.QUEUED, JobEvent.BEGIN): JobState.RUNNING,
+    (JobState.QUEUED, JobEvent.STOP): JobState.CANCELLING,
+    (JobState.QUEUED, JobEvent.END): JobState.DONE,
+    (JobState.RUNNING, JobEvent.STOP): JobState.CANCELLING,
+    (JobState.RUNNING, JobEvent.END): JobState.DONE,
+    (JobState.CANCELLING, JobEvent.END): JobState.DONE,
+}
+
+
+class IllegalTransition(AssertionError):
+    """An event came to a job in a state that does not know it."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One accepted job. Times are seconds on the session's clock."""
+
+    id: str
+    request: Submit
+    accepted_at: float
+    state: JobState = JobState.QUEUED
+    stop_reason: StopReason | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the job must be over, or None."""
+        timeout_ms = self.request.timeout_ms
+        return None if timeout_ms is None else self.accepted_at + timeout_ms / 1000
+
+    def apply(self, event: JobEvent) -> None:
+        """Move on, or raise `IllegalTransition` and stay as it is."""
+        state = TRANSITIONS.get((self.state, event))
+        if state is None:
+            raise IllegalTransition(f"job {self.id!r} is {self.state}: {event} is not possible")
+        self.state = state

@@ -1,0 +1,161 @@
+"""One connection's jobs at run time: a task's events go to the session, its end becomes `done`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+
+from wsproc.engine import EngineError
+from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
+from wsproc.frames.server import JobFrame, Timing
+from wsproc.job import Job
+from wsproc.session import Close, Ending, Session, Start, Stop
+from wsproc.tasks import JobContext, TaskRegistry, TaskResult
+from wsproc.tasks.context import Caller
+from wsproc.tasks.process import timestamp
+
+logger = logging.getLogger("wsproc.jobs")
+
+
+class Runner:
+    """Carries out a session's actions; `wake` is called whenever the session has frames to send,
+    `room` is waited for while its outbox is full.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        engine: Caller,
+        registry: TaskRegistry,
+        *,
+        wake: Callable[[], None],
+        room: asyncio.Event,
+        observe: Callable[[Job, Ending], None] = lambda job, ending: None,
+    ) -> None:
+        self._session = session
+        self._engine = engine
+        self._registry = registry
+        self._wake = wake
+        self._room = room
+        self._observe = observe
+        self._tasks: dict[str, asyncio.Task[TaskResult | None]] = {}
+
+    def carry_out(self, action: Start | Stop) -> None:
+        """Start or stop a job."""
+        if isinstance(action, Start):
+            self._start(action.job)
+        elif (task := self._tasks.get(action.job_id)) is not None:
+            task.cancel()
+
+    async def finished(self) -> None:
+        """Wait until every job has ended."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    def _start(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        context = JobContext(
+            id=job.id,
+            engine=self._engine,
+            owner=self._session.token,
+            priority=job.request.priority,
+            deadline=job.deadline,
+            on_begin=lambda: self._session.begin(job.id),
+        )
+        task = loop.create_task(self._run(job, context), name=f"job {job.id}")
+        self._tasks[job.id] = task
+        if job.deadline is not None:
+            timer = loop.call_later(max(0.0, job.deadline - time.monotonic()), self._expire, job.id)
+            task.add_done_callback(lambda _: timer.cancel())
+        # The end is told by a callback: a task that is cancelled before it ran a line runs no
+        # `finally` of its own, and its job would be left without an end.
+        task.add_done_callback(lambda _: self._end(job, context, task))
+
+    def _expire(self, job_id: str) -> None:
+        for action in self._session.expire(job_id):
+            if not isinstance(action, Close):
+                self.carry_out(action)
+        self._wake()
+
+    async def _run(self, job: Job, context: JobContext) -> TaskResult | None:
+        """Consume the task; return its result."""
+        result = None
+        async with aclosing(self._registry.run(job.request, context)) as events:
+            async for event in events:
+                if isinstance(event, JobFrame):
+                    await self._emit(event)
+                elif isinstance(event, TaskResult):
+                    result = event
+                else:
+                    kind = type(event).__name__
+                    raise TypeError(f"a task yields frames and one TaskResult, not {kind}")
+        return result
+
+    async def _emit(self, frame: JobFrame) -> None:
+        self._session.emit(frame)
+        self._wake()
+        if self._session.outbox.congested:
+            self._room.clear()
+            await self._room.wait()
+
+    def _end(self, job: Job, context: JobContext, task: asyncio.Task[TaskResult | None]) -> None:
+        del self._tasks[job.id]
+        ending = _ending(job, context, task)
+        try:
+            self._session.finish(job.id, ending)
+        except (TypeError, ValueError) as error:  # a task of one's own may return anything
+            ending = Ending(ending.timing, {}, error=_explain(error))
+            self._session.finish(job.id, ending)
+        self._observe(job, ending)
+        self._wake()
+
+
+def _ending(job: Job, context: JobContext, task: asyncio.Task[TaskResult | None]) -> Ending:
+    """Say how a job ended, from what became of its task."""
+    timing, partial = _timing(job, context), context.partial
+    if task.cancelled():
+        return Ending(timing, context.usage, partial_result=partial)
+    error = task.exception()
+    if error is not None:
+        return Ending(timing, context.usage, error=_explain(error), partial_result=partial)
+    result = task.result()
+    if result is None:
+        message = "the task ended without a result"
+        return Ending(timing, context.usage, error=error_info(ErrorCode.INTERNAL, message))
+    return Ending(
+        timing, context.usage, result=result.result, message=result.message, timestamp=timestamp()
+    )
+
+
+def _timing(job: Job, context: JobContext) -> Timing:
+    """Queued until the first call's first step; `stop` is the slowest of the job's calls."""
+    now = time.monotonic()
+    ended = [(call.opened_at, call.end) for call in context.calls if call.end is not None]
+    begun = [at + end.queued_ms / 1000 for at, end in ended if end.run_ms > 0]
+    began = min(begun, default=now)
+    queued, run = max(0.0, began - job.accepted_at), max(0.0, now - began)
+    times = {"queued": round(queued * 1000, 3), "run": round(run * 1000, 3)}
+    if job.stop_reason is not None:
+        times["stop"] = round(max((end.stop_ms or 0.0 for _, end in ended), default=0.0), 3)
+    return Timing(**times)
+
+
+def _explain(error: BaseException) -> ErrorInfo:
+    """Name an error for the client; what is none of the engine's stays in the log."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, EngineError):
+        return error_info(_code(error), error.message)
+    logger.error("a task raised", exc_info=error)
+    return error_info(ErrorCode.INTERNAL, "the task raised an error; the server's log has it")
+
+
+def _code(error: EngineError) -> ErrorCode:
+    """Return the code of an engine's error; one of a task's own kind is an `engine_error`."""
+    try:
+        return ErrorCode(error.code)
+    except ValueError:
+        return ErrorCode.ENGINE_ERROR

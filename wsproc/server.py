@@ -1,0 +1,235 @@
+"""The server: accepts sockets, gives each a session, answers HTTP, goes away in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from types import TracebackType
+
+from websockets.asyncio.server import Server as WebSocketServer
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from wsproc.admission import Admission
+from wsproc.config import ServerConfig
+from wsproc.connection import Connection
+from wsproc.engine import Engine
+from wsproc.frames.errors import CloseCode
+from wsproc.handshake import choose_subprotocol, host_allowed, refuse
+from wsproc.http import Site
+from wsproc.observe import Metrics
+from wsproc.outbox import Outbox
+from wsproc.session import Offer, Session
+from wsproc.tasks import TaskRegistry, default_registry
+
+logger = logging.getLogger("wsproc.server")
+
+VERSION = version("wsproc")
+
+TCP_USER_TIMEOUT_MS = 20_000
+"""A peer whose kernel acknowledges nothing for so long is gone; without it a dead link pins a
+connection for a quarter of an hour."""
+
+SEND_BUFFER_BYTES = 256 * 1024
+
+
+class Server:
+    """A wsproc server. Use it with `async with`, or `start` and `close` it.
+
+    `registry` holds the tasks, the built-in ones by default; `engine` is started and closed with
+    the server.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig | None = None,
+        *,
+        registry: TaskRegistry | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        self.config = config or ServerConfig()
+        self.registry = registry or default_registry()
+        self.engine = engine or Engine(self.config.engine)
+        self.admission = Admission(self.config.max_jobs)
+        self.metrics = Metrics(self.admission)
+        self._connections: set[Connection] = set()
+        self._listener: WebSocketServer | None = None
+        self._lag: asyncio.Task[None] | None = None
+        self._draining = False
+        self._offer = Offer(
+            version=VERSION,
+            epoch=secrets.token_urlsafe(8),
+            tasks=self.registry.requests,
+            limits=self.config.limits(),
+            heartbeat_s=self.config.heartbeat_s,
+            unavailable=self.engine.unavailable,
+        )
+        self._site = Site(VERSION, self.registry, self.metrics, self._not_ready)
+
+    def __repr__(self) -> str:
+        return f"<Server {len(self._connections)} connections, {self.admission!r}>"
+
+    async def __aenter__(self) -> Server:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        assert self._listener is not None, "the server is not started"
+        return int(next(iter(self._listener.sockets)).getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """The address to connect to."""
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        return f"ws://{host}:{self.port}/"
+
+    async def start(self, report: Callable[[str], None] | None = None) -> None:
+        """Load the models, then listen.
+
+        `report` gets a line for each model. Raises `ModelUnavailable` where one cannot be had, and
+        `OSError` where the address cannot be bound; nothing is left running then.
+        """
+        await self.engine.start(report)
+        try:
+            self._listener = await self._listen()
+        except BaseException:
+            await self.engine.close()
+            raise
+        self._lag = asyncio.create_task(self.metrics.watch_loop())
+
+    async def close(self) -> None:
+        """Go away in order: goaway, stop the jobs, deliver their ends, close within `drain_s`."""
+        if self._listener is None:
+            return
+        self._draining = True
+        self._listener.close(close_connections=False)
+        try:
+            async with asyncio.timeout(self.config.drain_s):
+                await self._drain_connections()
+        except TimeoutError:
+            logger.warning("%d connections did not close in time", len(self._connections))
+        for connection in list(self._connections):
+            connection.abort()
+        await self.engine.close()  # first: a job whose worker hangs ends with its calls
+        await self._listener.wait_closed()
+        if self._lag is not None:
+            self._lag.cancel()
+
+    async def run_until_signal(self) -> None:
+        """Serve until SIGINT or SIGTERM, then close; a second signal cuts everything at once."""
+        loop = asyncio.get_running_loop()
+        asked = asyncio.Event()
+
+        def on_signal() -> None:
+            if asked.is_set():
+                for connection in list(self._connections):
+                    connection.abort()
+            asked.set()
+
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(one, on_signal)
+        await asked.wait()
+        await self.close()
+
+    # --- connections ----------------------------------------------------------------------------
+
+    async def _listen(self) -> WebSocketServer:
+        config = self.config
+        server = await serve(
+            self._handle,
+            config.host,
+            config.port,
+            process_request=self._answer_http,
+            select_subprotocol=_select_subprotocol,
+            compression=None,  # three times the memory of a connection for frames of 200 bytes
+            max_size=config.max_frame_bytes,
+            open_timeout=config.open_timeout_s,
+            server_header=f"wsproc/{VERSION}",
+            logger=logging.getLogger("wsproc.websockets"),
+        )
+        for listening in server.sockets:
+            _bound_kernel(listening)
+        return server
+
+    async def _handle(self, websocket: ServerConnection) -> None:
+        headers = websocket.request.headers if websocket.request else {}
+        refusal = refuse(
+            websocket.subprotocol, headers.get("Origin"), headers.get("Host"), self.config.origins
+        )
+        if refusal is not None:
+            self.metrics.handshakes.labels(f"closed_{refusal.code}").inc()
+            await websocket.close(refusal.code, refusal.reason)
+            return
+        if len(self._connections) >= self.config.max_connections:
+            self.metrics.handshakes.labels(f"closed_{CloseCode.TRY_AGAIN_LATER}").inc()
+            await websocket.close(CloseCode.TRY_AGAIN_LATER, "too many connections")
+            return
+        self.metrics.handshakes.labels("accepted").inc()
+        await self._serve(websocket)
+
+    async def _serve(self, websocket: ServerConnection) -> None:
+        outbox = Outbox(self.config.outbox_bytes)
+        session = Session(secrets.token_urlsafe(24), self._offer, self.admission, outbox)
+        connection = Connection(
+            websocket, session, self.engine, self.registry, self.config, self.metrics.job_ended
+        )
+        self._connections.add(connection)
+        self.metrics.connections.inc()
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+            self.metrics.connections.dec()
+
+    async def _drain_connections(self) -> None:
+        reason = "the server is shutting down"
+        drains = [one.drain(CloseCode.SERVICE_RESTART, reason) for one in self._connections]
+        await asyncio.gather(*drains)
+        assert self._listener is not None
+        await self._listener.wait_closed()
+
+    async def _answer_http(self, websocket: ServerConnection, request: Request) -> Response | None:
+        if any(len(request.headers.get_all(name)) > 1 for name in ("Host", "Origin")):
+            return websocket.respond(400, "Host and Origin may be given once\n")
+        host = request.headers.get("Host")
+        if not host_allowed(host, self.config.host, self.config.origins):
+            return websocket.respond(421, "this server answers to its own address only\n")
+        if "upgrade" in ",".join(request.headers.get_all("Connection")).lower():
+            return None
+        return self._site.answer(getattr(request, "method", "GET"), request.path)
+
+    def _not_ready(self) -> str | None:
+        if self._draining:
+            return "shutting down"
+        reasons = (self.engine.unavailable(stage) for stage in self.engine.stages)
+        return next((reason for reason in reasons if reason is not None), None)
+
+
+def _select_subprotocol(
+    websocket: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    chosen = choose_subprotocol(offered)
+    return None if chosen is None else Subprotocol(chosen)
+
+
+def _bound_kernel(listening: socket.socket) -> None:
+    """Bound what the kernel buffers and waits for each accepted socket; they inherit it."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)

@@ -1,0 +1,78 @@
+"""What a task is given: its job's name on frames, the engine with the job's urgency, and a place
+for what is finished so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from wsproc.engine import CallStream, Item
+from wsproc.frames.server import CustomStatus, Token
+
+
+class Caller(Protocol):
+    """The part of the engine that tasks use."""
+
+    def call(
+        self,
+        stage: str,
+        items: Iterable[Item],
+        *,
+        owner: str = "",
+        priority: int = 5,
+        deadline: float | None = None,
+    ) -> CallStream:
+        """Open a call; see `wsproc.engine.Engine.call`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """A task's last event: the whole result, and a sentence for a person."""
+
+    result: Mapping[str, Any]
+    message: str = "Processing complete"
+
+
+@dataclass
+class JobContext:
+    """One job, seen from its task.
+
+    `partial` is what a client gets as `partial_result` if the job is stopped; a task updates it as
+    it goes. `usage` is what the job consumed, by name. Both are JSON objects. `on_begin` is called
+    at the first work that a device has done for the job.
+    """
+
+    id: str
+    engine: Caller
+    owner: str = ""
+    priority: int = 5
+    deadline: float | None = None
+    partial: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, int] = field(default_factory=dict)
+    calls: list[CallStream] = field(default_factory=list)
+    on_begin: Callable[[], None] = lambda: None
+
+    def call(self, stage: str, items: Iterable[Item]) -> CallStream:
+        """Call a stage of the engine on behalf of this job. Use it with `async with`."""
+        stream = self.engine.call(
+            stage, items, owner=self.owner, priority=self.priority, deadline=self.deadline
+        )
+        stream.on_first = self.on_begin
+        self.calls.append(stream)
+        return stream
+
+    def count(self, **amounts: int) -> None:
+        """Add to the job's usage."""
+        for name, amount in amounts.items():
+            self.usage[name] = self.usage.get(name, 0) + amount
+
+    def status(self, status: str, **fields: Any) -> CustomStatus:
+        """Build a status frame of a task of one's own."""
+        return CustomStatus(id=self.id, status=status, **fields)
+
+    def token(self, text: str) -> Token:
+        """Build a token frame."""
+        return Token(id=self.id, text=text)
