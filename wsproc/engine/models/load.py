@@ -236,7 +236,7 @@ def _quiet() -> Iterator[None]:
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.log_levels["error"])
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # not typed there
+    logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -244,4 +244,4 @@ def _quiet() -> Iterator[None]:
     finally:
         logging.set_verbosity(verbosity)
         if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # not typed there
+            logging.enable_progress_bar()

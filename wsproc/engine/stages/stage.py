@@ -17,7 +17,7 @@ from wsproc.engine.call import EngineError, Item, Value
 
 @dataclass(frozen=True, slots=True)
 class StepBudget:
-    """The most that one step may hold: `rows` runs, and `tokens` padded tokens over all rows."""
+    """The most that one step may hold: `rows` runs, and `tokens` of items that join in it."""
 
     rows: int
     tokens: int
