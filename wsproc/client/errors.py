@@ -1,0 +1,133 @@
+"""Everything that the client raises, as one tree.
+
+WsprocError
+├── ConnectFailed       there is no connection: nobody listens, or the server turned us away
+├── ConnectionLost      the connection is gone; `close_code` and `reason` say why
+│   └── JobLost         ... and took this job with it: its end is not known
+├── ProtocolError       the server broke the protocol; the connection is closed
+├── JobRejected         the job was not run at all; `code`, `path`, `retry_after_ms`
+├── JobCancelled        the job was stopped; `reason`, `partial_result`
+└── JobFailed           the job could not be finished; `code`, `partial_result`
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsproc.frames.errors import ErrorCode, ErrorInfo
+from wsproc.frames.server import Cancelled, Failed
+
+
+class WsprocError(Exception):
+    """Base of what the client raises."""
+
+
+class ConnectFailed(WsprocError):
+    """There is no connection. `close_code` is set where the server opened one only to close it."""
+
+    def __init__(self, message: str, close_code: int | None = None) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+
+
+class ConnectionLost(WsprocError):
+    """The connection is gone. `close_code` is 1006 where no close frame came, 1000 after `close`.
+
+    Codes of 44xx mean that connecting again by itself will not help; see PROTOCOL.md.
+    """
+
+    def __init__(self, message: str, close_code: int, reason: str = "") -> None:
+        super().__init__(message)
+        self.close_code = close_code
+        self.reason = reason
+
+
+class JobLost(ConnectionLost):
+    """The connection went away before the job's end came; whether it was finished is not known."""
+
+    def __init__(self, job_id: str, lost: ConnectionLost) -> None:
+        super().__init__(f"job {job_id!r} is lost: {lost}", lost.close_code, lost.reason)
+        self.job_id = job_id
+
+
+class ProtocolError(WsprocError):
+    """The server sent what the protocol does not allow, such as a frame out of order."""
+
+
+class JobRejected(WsprocError):
+    """The job was not run at all.
+
+    `path` names the field at fault, where one is; `retryable` says whether sending the same again
+    can help, and `retry_after_ms` when, in milliseconds.
+    """
+
+    def __init__(self, job_id: str | None, error: ErrorInfo) -> None:
+        super().__init__(f"{error.code.value}: {error.message}")
+        self.job_id = job_id
+        self.error = error
+
+    @property
+    def code(self) -> ErrorCode:
+        """The reason as a stable word, such as `input_too_large`."""
+        return self.error.code
+
+    @property
+    def path(self) -> str | None:
+        """The field at fault."""
+        return self.error.path
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same job may be taken later."""
+        return self.error.retryable
+
+    @property
+    def retry_after_ms(self) -> int | None:
+        """When it may be worth sending again, in milliseconds."""
+        return self.error.retry_after_ms
+
+
+class JobCancelled(WsprocError):
+    """The job was stopped: `reason` is `client`, `disconnect` or `shutdown`.
+
+    Not an `asyncio.CancelledError`: the task that awaits the job was not cancelled.
+    """
+
+    def __init__(self, done: Cancelled) -> None:
+        super().__init__(f"job {done.id!r} was cancelled ({done.reason})")
+        self.job_id = done.id
+        self.done = done
+
+    @property
+    def reason(self) -> str:
+        """Who stopped it."""
+        return self.done.reason
+
+    @property
+    def partial_result(self) -> dict[str, Any] | None:
+        """What was finished before the stop."""
+        return self.done.partial_result
+
+
+class JobFailed(WsprocError):
+    """The job could not be finished; `partial_result` holds what was."""
+
+    def __init__(self, done: Failed) -> None:
+        super().__init__(f"{done.error.code.value}: {done.error.message}")
+        self.job_id = done.id
+        self.done = done
+
+    @property
+    def error(self) -> ErrorInfo:
+        """The error object as it came."""
+        return self.done.error
+
+    @property
+    def code(self) -> ErrorCode:
+        """The reason as a stable word, such as `deadline_exceeded`."""
+        return self.done.error.code
+
+    @property
+    def partial_result(self) -> dict[str, Any] | None:
+        """What was finished before the failure."""
+        return self.done.partial_result
