@@ -1,0 +1,49 @@
+"""The text that a command is given: a file, stdin, or the argument itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from wsproc.cli.exits import ExitCode, fail
+
+
+def read_text(file: str) -> str:
+    """Return the text of a file, or of stdin for `-`; leave with a sentence where there is none."""
+    if file == "-":
+        return _from_stdin()
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        fail(f"{file} is not UTF-8 text", ExitCode.USAGE)
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}", ExitCode.USAGE)
+
+
+def read_prompt(prompt: str) -> str:
+    """Return the prompt, or stdin's text for `-` without its last line break."""
+    return _from_stdin().removesuffix("\n") if prompt == "-" else prompt
+
+
+def parse_meta(meta: str | None) -> dict[str, Any]:
+    """Return the `meta` field as its JSON says, or nothing."""
+    if meta is None:
+        return {}
+    try:
+        return {"meta": json.loads(meta)}
+    except json.JSONDecodeError as error:
+        fail(f"--meta: not JSON ({error}); quote it for the shell", ExitCode.USAGE)
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Return the fields that were given, so that the server's defaults hold for the others."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _from_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError:
+        fail("stdin is not UTF-8 text", ExitCode.USAGE)

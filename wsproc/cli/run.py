@@ -1,0 +1,176 @@
+"""`wsproc run`: one text through all stages, shown as it comes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from wsproc.cli import results
+from wsproc.cli.describe import timing
+from wsproc.cli.exits import ExitCode
+from wsproc.cli.flags import (
+    DEFAULT_URL,
+    Device,
+    Id,
+    Json,
+    Local,
+    Meta,
+    Models,
+    Priority,
+    TimeoutMs,
+    Url,
+)
+from wsproc.cli.inputs import given, parse_meta, read_text
+from wsproc.cli.interrupt import Interrupts
+from wsproc.cli.link import client_of, drive, local_config
+from wsproc.cli.ndjson import Tape
+from wsproc.cli.terminal import err, out
+from wsproc.client import Ended, Job
+from wsproc.config import ServerConfig
+from wsproc.frames.server import Cancelled, Completed, Failed, JobFrame, SentimentProgress, Status
+
+_FIELDS = "Fields of the job"
+
+
+def run(
+    file: Annotated[str, typer.Argument(help="A UTF-8 text file; - or nothing reads stdin.")] = "-",
+    url: Url = DEFAULT_URL,
+    local: Local = False,
+    models: Models = "embedded",
+    device: Device = "auto",
+    as_json: Json = False,
+    sentiment: Annotated[
+        bool, typer.Option("--sentiment/--no-sentiment", rich_help_panel=_FIELDS)
+    ] = True,
+    summary: Annotated[
+        bool, typer.Option("--summary/--no-summary", rich_help_panel=_FIELDS)
+    ] = True,
+    entities: Annotated[
+        bool, typer.Option("--entities/--no-entities", rich_help_panel=_FIELDS)
+    ] = True,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(help="Characters of a chunk, 50 to 500.", rich_help_panel=_FIELDS),
+    ] = None,
+    split: Annotated[
+        Literal["fixed", "sentence"] | None,
+        typer.Option(help="Where chunks are cut.", rich_help_panel=_FIELDS),
+    ] = None,
+    summary_min_length: Annotated[int | None, typer.Option(rich_help_panel=_FIELDS)] = None,
+    summary_max_length: Annotated[int | None, typer.Option(rich_help_panel=_FIELDS)] = None,
+    job_id: Id = None,
+    timeout_ms: TimeoutMs = None,
+    priority: Priority = None,
+    meta: Meta = None,
+) -> None:
+    """Run a text through sentiment, summary and entities, and show what is found.
+
+    All three are on unless switched off. Ctrl-C stops the job and shows what was finished.
+    """
+    if file == "-" and sys.stdin.isatty():
+        err().print("reading the text from the terminal; end it with Ctrl-D", style="dim")
+    text = read_text(file)
+    options = {
+        "include_sentiment": sentiment,
+        "include_summary": summary,
+        "include_entities": entities,
+        **given(
+            chunk_size=chunk_size,
+            split=split,
+            summary_min_length=summary_min_length,
+            summary_max_length=summary_max_length,
+            id=job_id,
+            timeout_ms=timeout_ms,
+            priority=priority,
+        ),
+        **parse_meta(meta),
+    }
+    wanted = {"sentiment": sentiment, "summary": summary, "entities": entities}
+    stages = [stage for stage, on in wanted.items() if on]
+    config = local_config(models, device, stages, text) if local else None
+    drive(_run(text, options, url, config, Tape() if as_json else None))
+
+
+async def _run(
+    text: str, options: dict[str, Any], url: str, local: ServerConfig | None, tape: Tape | None
+) -> None:
+    async with client_of(url, local, tape.record if tape else None) as client:
+        try:
+            job = await client.process(text, **options)
+            with Interrupts(job) as interrupts:
+                done = await (tape.follow(job) if tape else _watch(job))
+        finally:
+            if tape is not None:
+                tape.flush()
+    if tape is None:
+        _show(text, done)
+    if isinstance(done, Cancelled) and interrupts.asked:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if not isinstance(done, Completed):
+        raise typer.Exit(ExitCode.JOB)
+
+
+async def _watch(job: Job) -> Ended:
+    """Follow a job, with a bar for each stage if stderr is a terminal."""
+    console = err()
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        bars = _Bars(progress)
+        async for event in job:
+            bars.see(event)
+    return await job.wait()
+
+
+class _Bars:
+    """One bar for each stage that was heard of."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+
+    def see(self, event: JobFrame) -> None:
+        """Move the bar of the event's stage."""
+        if not isinstance(event, Status):
+            return
+        stage, _, step = event.status.rpartition("_")
+        if step == "processing":
+            self._bars[stage] = self._progress.add_task(stage, total=None, note="")
+        elif isinstance(event, SentimentProgress):
+            note = f"{event.current_item}/{event.total_items}"
+            self._move(stage, total=event.total_items, completed=event.current_item, note=note)
+        elif step in ("complete", "error"):
+            self._move(stage, total=1, completed=1, note="" if step == "complete" else "failed")
+
+    def _move(self, stage: str, **fields: Any) -> None:
+        if stage in self._bars:
+            self._progress.update(self._bars[stage], **fields)
+
+
+def _show(text: str, done: Ended) -> None:
+    """Print the result, or what was finished of it and why no more was."""
+    console = out()
+    if isinstance(done, Completed):
+        results.show(console, text, done.result)
+        console.print(f"\n{timing(done.timing_ms)}", style="dim", soft_wrap=True)
+        return
+    if done.partial_result:
+        results.show(console, text, done.partial_result)
+    tell_the_end(done)
+
+
+def tell_the_end(done: Cancelled | Failed) -> None:
+    """Say on stderr why a job has no result, and how fast it was stopped."""
+    if isinstance(done, Failed):
+        words = f"the job failed: {done.error.code.value}: {done.error.message}"
+    else:
+        words = f"the job was cancelled ({done.reason})"
+    err().print(f"wsproc: {words}; {timing(done.timing_ms)}", style="yellow", soft_wrap=True)

@@ -1,0 +1,42 @@
+"""Flags of the form NAME=VALUE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from wsproc.cli.exits import ExitCode, fail
+
+
+def parse_pairs(flag: str, values: Iterable[str]) -> dict[str, str]:
+    """Return NAME=VALUE arguments as a mapping; leave with a sentence for anything else."""
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not (name and equals and rest):
+            fail(f"{flag} {value}: write it as NAME=VALUE", ExitCode.USAGE)
+        pairs[name] = rest
+    return pairs
+
+
+def parse_options(flag: str, values: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return STAGE.KEY=VALUE arguments by stage; a value is JSON, or else a plain word."""
+    options: dict[str, dict[str, Any]] = {}
+    for path, value in parse_pairs(flag, values).items():
+        stage, dot, key = path.partition(".")
+        if not (stage and dot and key in _KEYS):
+            known = ", ".join(_KEYS)
+            fail(f"{flag} {path}: write it as STAGE.KEY=VALUE; keys are {known}", ExitCode.USAGE)
+        options.setdefault(stage, {})[key] = _value(value)
+    return options
+
+
+_KEYS = ("model", "device", "dtype", "rows", "tokens", "threads", "options")
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
