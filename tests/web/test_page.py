@@ -1,0 +1,83 @@
+"""examples/page.html, the page without a client library, in a real browser."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from tests.fakes import UNENDING, FakeEngine, plausible, serving
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a log."""
+
+    def log_message(self, *args) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def static(folder: Path):
+    """Serve a folder as `python -m http.server` does; yields the origin."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_the_page_runs_a_text_and_cancels_another(open_page):
+    """Let in by its origin it colours the chunks, shows the summary and cancels."""
+    text = "🙂 I love it here. The way up was slow and awful, I hate stairs. " + "It is high. " * 9
+    with static(EXAMPLES) as origin:
+        async with serving(FakeEngine(answers=plausible), origins=(origin,)) as server:
+            page = (await open_page(f"{origin}/page.html?{server.url}")).page
+            await page.wait_for_selector("#run:enabled")
+            await page.fill("#text", text)
+            await page.click("#run")
+            await expect(page.locator("#state")).to_have_text("completed NEGATIVE")
+            assert await page.locator("#colours").text_content() == text
+            assert await page.locator("#colours .POSITIVE, #colours .NEGATIVE").count() > 0
+            assert await page.locator("#summary").text_content() == "🙂 I love it here."
+
+            await page.fill("#text", f"{UNENDING} words without an end")
+            await page.click("#run")
+            await expect(page.locator("#colours span")).to_have_count(1)
+            await page.click("#cancel")
+            await expect(page.locator("#state")).to_have_text("cancelled client")
+
+
+async def test_a_page_from_elsewhere_is_turned_away_readably(open_page):
+    """Without --origin the page learns the close code and its reason."""
+    with static(EXAMPLES) as origin:
+        async with serving(FakeEngine(answers=plausible)) as server:
+            page = (await open_page(f"{origin}/page.html?{server.url}")).page
+            await expect(page.locator("#state")).to_contain_text("closed (4403)")
+            await expect(page.locator("#state")).to_contain_text("--origin")
+
+
+async def test_the_page_works_from_a_file(open_page):
+    """Opened as a file its origin is `null`, which --origin null lets in."""
+    async with serving(FakeEngine(answers=plausible), origins=("null",)) as server:
+        page = (await open_page(f"{(EXAMPLES / 'page.html').as_uri()}?{server.url}")).page
+        await page.wait_for_selector("#run:enabled")
+        await page.click("#run")
+        await expect(page.locator("#state")).to_contain_text("completed")
+
+
+def test_the_page_keeps_its_promise():
+    """It is under 100 lines and uses neither a library nor innerHTML."""
+    source = (EXAMPLES / "page.html").read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 100
+    assert "src=" not in source
+    assert "new WebSocket(" in source
+    assert ".innerHTML" not in source
