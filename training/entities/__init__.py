@@ -1,0 +1,1 @@
+"""The entity pipeline: corpora under one label scheme, silver text, training, rules, evaluation."""
