@@ -22,6 +22,9 @@ from wsproc.tasks.context import Caller
 
 logger = logging.getLogger("wsproc.connection")
 
+SLOW_GOODBYE_S = 2.0
+"""How long a close may take with a peer that has read nothing for long; it hangs, as sends do."""
+
 
 class Connection:
     """A session on its socket, from the handshake to the last frame."""
@@ -117,16 +120,17 @@ class Connection:
             return
         except TimeoutError:
             logger.warning("a client read nothing for too long and was cut off")
-            self.abort()
+            stalled = Close(CloseCode.SLOW_CONSUMER, "nothing was read for too long")
+            await self._say_goodbye(stalled, SLOW_GOODBYE_S)
         except Exception:
             # Without a writer the connection would only look alive.
             logger.exception("the writer of a connection failed")
             await self._say_goodbye(Close(CloseCode.INTERNAL, "internal error"))
 
-    async def _say_goodbye(self, close: Close) -> None:
+    async def _say_goodbye(self, close: Close, patience_s: float | None = None) -> None:
         """Close the connection; cut it where the peer does not even read that."""
         try:
-            async with asyncio.timeout(self._config.send_timeout_s):
+            async with asyncio.timeout(patience_s or self._config.send_timeout_s):
                 await self._socket.close(close.code, close.reason)
         except TimeoutError:
             self.abort()

@@ -60,6 +60,7 @@ class Server:
         self.metrics = Metrics(self.admission)
         self._connections: set[Connection] = set()
         self._listener: WebSocketServer | None = None
+        self._port: int | None = None
         self._lag: asyncio.Task[None] | None = None
         self._draining = False
         self._offer = Offer(
@@ -89,9 +90,9 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
-        assert self._listener is not None, "the server is not started"
-        return int(next(iter(self._listener.sockets)).getsockname()[1])
+        """The port that is listened on, also after the server was closed."""
+        assert self._port is not None, "the server is not started"
+        return self._port
 
     @property
     def url(self) -> str:
@@ -108,6 +109,7 @@ class Server:
         await self.engine.start(report)
         try:
             self._listener = await self._listen()
+            self._port = int(next(iter(self._listener.sockets)).getsockname()[1])
         except BaseException:
             await self.engine.close()
             raise

@@ -64,7 +64,7 @@ async def stages_of(text: str, options: TextOptions, job: JobContext) -> Frames:
     """Yield the frames of one text after `started`; the whole result is then in `job.partial`."""
     yield Chunking(id=job.id, message="Splitting the text into chunks")
     chunks = split_text(text, options.chunk_size, options.split)
-    yield Chunked(id=job.id, message=f"Split into {len(chunks)} chunks", chunks=len(chunks))
+    yield Chunked(id=job.id, message=f"Split into {_chunks(chunks)}", chunks=len(chunks))
     job.count(characters=len(text), chunks=len(chunks))
     job.partial |= {
         "text_length": len(text),
@@ -105,7 +105,7 @@ async def _guard(stage: str, status: Any, frames: Frames, job: JobContext) -> Fr
 
 async def _sentiment(chunks: list[Chunk], job: JobContext) -> Frames:
     """Yield one progress a chunk, in chunk order whatever the order of the results."""
-    yield SentimentProcessing(id=job.id, message=f"Analyzing the sentiment of {len(chunks)} chunks")
+    yield SentimentProcessing(id=job.id, message=f"Analyzing the sentiment of {_chunks(chunks)}")
     total = len(chunks)
     done: list[ChunkResult] = []
     waiting: dict[int, ChunkResult] = {}
@@ -127,6 +127,10 @@ async def _sentiment(chunks: list[Chunk], job: JobContext) -> Frames:
     whole = overall(done)
     job.partial["sentiment"] = whole.model_dump()
     yield SentimentComplete(id=job.id, **dict(whole))
+
+
+def _chunks(chunks: list[Chunk]) -> str:
+    return "1 chunk" if len(chunks) == 1 else f"{len(chunks)} chunks"
 
 
 def _chunk_result(outcome: Result, chunk: Chunk) -> ChunkResult:

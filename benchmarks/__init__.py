@@ -1,0 +1,1 @@
+"""Benchmarks: ratios of things that run in one go, on one machine, in turn."""
