@@ -264,7 +264,7 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("build/generation"), help="state of the run"
     )
-    parser.add_argument("--minutes", type=float, default=80, help="training time, in all runs")
+    parser.add_argument("--minutes", type=float, default=82, help="training time, in all runs")
     arguments = parser.parse_args()
     print(train(arguments.data, arguments.out, arguments.work, arguments.minutes))
 
