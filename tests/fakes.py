@@ -71,6 +71,7 @@ class FakeEngine:
         slow_to_stop: bool = False,
     ) -> None:
         self.stages = tuple(stages)
+        self.down: tuple[str, ...] = ()
         self.facts: dict[str, Mapping[str, Any]] = {
             stage: {"model": f"fake {stage}", "device": "cpu"} for stage in self.stages
         }

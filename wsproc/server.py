@@ -217,10 +217,19 @@ class Server:
         return self._site.answer(getattr(request, "method", "GET"), request.path)
 
     def _not_ready(self) -> str | None:
+        """Say why a balancer had better send new connections elsewhere; None where it need not.
+
+        That is so from the moment on that a worker is down, not only when jobs are rejected: a
+        job that comes meanwhile is taken and waits, but another server would run it at once.
+        Balancers ask several times before they act, so a restart of a second moves nobody.
+        """
         if self._draining:
             return "shutting down"
         reasons = (self.engine.unavailable(stage) for stage in self.engine.stages)
-        return next((reason for reason in reasons if reason is not None), None)
+        reason = next((reason for reason in reasons if reason is not None), None)
+        if reason is None and self.engine.down:
+            return f"being started: {', '.join(self.engine.down)}; jobs are taken and wait"
+        return reason
 
 
 def _select_subprotocol(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import resource
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,3 +89,150 @@ def if_file(settings: StageSettings, report: Report) -> Countdown:
     if not Path(settings.options["file"]).exists():
         raise ValueError("the file is gone")
     return Countdown({})
+
+
+def wait_at(gate: str | None) -> None:
+    """Wait while the FIFO `gate` is there, until somebody has opened it for writing and closed it.
+
+    Opening it for writing waits for us in turn, so that a test knows where a worker is.
+    """
+    if gate is not None and os.path.exists(gate):
+        Path(gate).read_bytes()
+
+
+def crash() -> None:
+    """Die the way a native library does that finds its memory in disorder; leave no core file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.abort()
+
+
+class Reverse:
+    """`{"text": "abc", "steps": 3}` gives the deltas 1 and 2, then the text backwards.
+
+    `{"abort": true}` crashes in a step, `{"raise": true}` raises, `{"gate": path}` waits there in
+    its second step; `{"weigh": x}` weighs x, and `{"value": x}` has x for its result. Options:
+    `rows` of a step; `fits`, above which a step raises MemoryError.
+    """
+
+    name = "reverse"
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.budget = StepBudget(rows=options.get("rows", 16), tokens=1000)
+        self._fits = options.get("fits", 1000)
+
+    def weigh(self, item: Mapping[str, Any]) -> int:
+        """As the item says, whatever that is."""
+        return item.get("weigh", 1)
+
+    def begin(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A run is a copy of its item."""
+        return [{"at": 0, **item} for item in items]
+
+    def step(self, runs: Sequence[dict[str, Any]]) -> list[Emission]:
+        """Trouble first."""
+        if len(runs) > self._fits:
+            raise MemoryError
+        if any("raise" in run for run in runs):
+            raise RuntimeError("as asked")
+        if any("abort" in run for run in runs):
+            crash()
+        return [self._advance(run) for run in runs]
+
+    def _advance(self, run: dict[str, Any]) -> Emission:
+        run["at"] += 1
+        if run["at"] == 2:
+            wait_at(run.get("gate"))
+        if run["at"] < run.get("steps", 1):
+            return Emission(deltas=({"at": run["at"]},))
+        value = {1, 2} if run.get("value") == "no JSON" else run["text"][::-1]
+        return Emission(result={"text": value})
+
+    def release(self, runs: Sequence[Any]) -> None:
+        """Nothing is held."""
+
+
+def reverse(settings: StageSettings, report: Report) -> Reverse:
+    """Build the stage; with the option `start` wait at that gate first."""
+    report("building reverse")
+    wait_at(settings.options.get("start"))
+    return Reverse(settings.options)
+
+
+class Draw:
+    """A generation whose words are drawn by the item's seed; at the third it waits at the gate."""
+
+    name = "generation"
+    budget = StepBudget(rows=16, tokens=1000)
+
+    def __init__(self, gate: str | None) -> None:
+        self._gate = gate
+
+    def weigh(self, item: Mapping[str, Any]) -> int:
+        """Every item is light."""
+        return 1
+
+    def begin(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A run is its item, its draw and its words."""
+        return [{**item, "draw": random.Random(item["seed"]), "words": []} for item in items]
+
+    def step(self, runs: Sequence[dict[str, Any]]) -> list[Emission]:
+        """One word each."""
+        return [self._advance(run) for run in runs]
+
+    def _advance(self, run: dict[str, Any]) -> Emission:
+        if len(run["words"]) == 3:
+            wait_at(self._gate)
+        run["words"].append(f" {run['draw'].randrange(10**6)}")
+        deltas = ({"text": run["words"][-1]},)
+        if len(run["words"]) < run["max_tokens"]:
+            return Emission(deltas)
+        return Emission(
+            deltas,
+            {
+                "text": "".join(run["words"]),
+                "finish_reason": "length",
+                "prompt_tokens": 1,
+                "completion_tokens": len(run["words"]),
+                "prompt_truncated": False,
+            },
+        )
+
+    def release(self, runs: Sequence[Any]) -> None:
+        """Nothing is held."""
+
+
+def draw(settings: StageSettings, report: Report) -> Draw:
+    """Build the stage; its options are the gates `start` and `gate`."""
+    report("building draw")
+    wait_at(settings.options.get("start"))
+    return Draw(settings.options.get("gate"))
+
+
+class Cheerful:
+    """A sentiment stage to which every text is positive; one with `abort` in it crashes it."""
+
+    name = "sentiment"
+    budget = StepBudget(rows=16, tokens=1000)
+
+    def weigh(self, item: Mapping[str, Any]) -> int:
+        """Every item is light."""
+        return 1
+
+    def begin(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        """A run is its text."""
+        return [item["text"] for item in items]
+
+    def step(self, runs: Sequence[str]) -> list[Emission]:
+        """All in one step."""
+        if any("abort" in text for text in runs):
+            crash()
+        return [Emission(result={"sentiment": "POSITIVE", "confidence": 0.9}) for _ in runs]
+
+    def release(self, runs: Sequence[Any]) -> None:
+        """Nothing is held."""
+
+
+def cheerful(settings: StageSettings, report: Report) -> Cheerful:
+    """Build the stage."""
+    report("building cheerful")
+    return Cheerful()

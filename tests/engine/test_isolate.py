@@ -74,10 +74,17 @@ def test_one_in_a_batch_costs_a_logarithm():
     assert len(calls) == 11
 
 
-def test_a_wrong_number_of_results_is_a_defect():
-    """They could not be given to their items."""
-    with pytest.raises(AssertionError, match="1 results came for 2 items"):
-        isolate(lambda items: [0], [1, 2])
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_wrong_number_of_results_fails_each_item(count: int, caplog: pytest.LogCaptureFixture):
+    """They could not be given to their items; alone each fails, and the log has the numbers."""
+    error = EngineError("the model failed on this input (ValueError)")
+    assert isolate(lambda items: [0] * count, [1, 2]) == [error, error]
+    assert f"{count} results came for 1 items" in caplog.text
+
+
+def test_a_wrong_number_of_results_for_a_batch_may_be_right_for_its_halves():
+    """It is halved like one that raises."""
+    assert isolate(lambda items: items[:1], [1, 2, 3]) == [1, 2, 3]
 
 
 class OutOfMemoryError(RuntimeError):

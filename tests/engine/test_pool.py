@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from wsproc.engine import (
     ModelUnavailable,
     Result,
     WorkerLost,
-    pool,
+    circuit,
 )
 
 OWN = "tests.engine.own_stages"
@@ -57,7 +55,8 @@ class Reports:
 @pytest.fixture
 def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restart at once: the pause between two starts is for people's machines."""
-    monkeypatch.setattr(pool, "BACKOFF_S", (0.001, 0.01))
+    monkeypatch.setattr(circuit, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(circuit, "LONGEST_PAUSE_S", 0.01)
 
 
 def is_alive(pid: int) -> bool:
@@ -77,7 +76,7 @@ async def count(engine: Engine, *items: dict, **fields: Any) -> list:
 
 async def until_served(engine: Engine) -> None:
     """Wait for a worker that is being started again."""
-    while engine.unavailable("countdown") is not None:  # noqa: ASYNC110
+    while engine.down:  # noqa: ASYNC110
         await asyncio.sleep(0.001)  # the engine tells nobody when it serves again
 
 
@@ -85,8 +84,9 @@ async def test_an_engine_starts_serves_and_ends():
     """Its facts and pids are told while it serves; after `close` the process is gone."""
     reports = Reports()
     engine = Engine(config(options={"countdown": {"x": 1}}))
-    assert engine.unavailable("countdown") is not None
+    assert engine.down == ("device",)
     await engine.start(reports)
+    assert engine.down == ()
     pid = engine.pids["device"]
     assert reports.lines == ["building countdown"]
     assert engine.stages == ("countdown",)
@@ -96,22 +96,21 @@ async def test_an_engine_starts_serves_and_ends():
     assert result == Result(result.call, 0, {"pid": pid})
     assert other.item == 1
     assert pid != os.getpid()
-    assert repr(engine) == "<Engine device: up, 0 open>"
+    assert repr(engine) == "<Engine <Place device: up, 0 open>>"
     await engine.close()
+    assert engine.pids == {}
     assert not is_alive(pid)
 
 
 async def test_what_cannot_be_called():
     """A stage that is not served, items that are no JSON, and anything after the close."""
     engine = Engine(config())
-    with pytest.raises(ModelUnavailable, match="the countdown worker is being started"):
-        engine.call("countdown", [{"n": 1}])
     async with engine:
         with pytest.raises(ModelUnavailable, match="has no other model; it serves countdown"):
             engine.call("other", [{}])
         with pytest.raises(TypeError):
             engine.call("countdown", [{"n": object()}])
-        assert repr(engine) == "<Engine device: up, 0 open>"
+        assert repr(engine) == "<Engine <Place device: up, 0 open>>"
         assert await count(engine) == []
     with pytest.raises(ModelUnavailable, match="the engine is shut down"):
         engine.call("countdown", [{"n": 1}])
@@ -189,43 +188,31 @@ async def test_one_worker_that_cannot_start_ends_the_others():
 
 
 async def test_a_killed_worker_is_replaced(quick_restarts: None):
-    """Its open calls are told that they are lost, each item once; the next process serves."""
+    """Its open calls go on with the next process, each item once; a new one may come meanwhile."""
     async with Engine(config()) as engine:
         pid = engine.pids["device"]
         stream = engine.call("countdown", [{"n": None}, {"n": 1}])
-        seen: list = []
-        async for outcome in stream.outcomes():
-            seen.append(outcome)
-            if {type(one) for one in seen} == {Delta, Result}:
-                os.kill(pid, signal.SIGKILL)
-        lost = WorkerLost("the device worker died; send the job again")
-        assert [one for one in seen if isinstance(one, Failure)] == [
-            Failure(stream.call.id, 0, lost)
-        ]
-        assert len([one for one in seen if isinstance(one, Result)]) == 1
-        assert engine.unavailable("countdown") == "the countdown worker is being started"
-        with pytest.raises(ModelUnavailable):
-            engine.call("countdown", [{"n": 1}])
+        outcomes = stream.outcomes()
+        seen = [await anext(outcomes), await anext(outcomes)]
+        assert {type(one) for one in seen} == {Delta, Result}
+        os.kill(pid, signal.SIGKILL)
+        (result,) = await count(engine, {"n": 1})
         await until_served(engine)
         (result,) = await count(engine, {"n": 1})
         assert result.value["pid"] == engine.pids["device"] != pid
+        assert stream.end is None
+        await stream.aclose()
+        assert stream.end.reason is EndReason.CANCELLED
+        assert [one async for one in outcomes] == []
 
 
-async def test_an_item_that_kills_its_worker_is_lost(quick_restarts: None):
-    """A crash is the worker's alone: the engine goes on."""
-    async with Engine(config()) as engine:
-        (failure,) = await count(engine, {"die": True})
-        assert isinstance(failure.error, WorkerLost)
-        await until_served(engine)
-        assert isinstance((await count(engine, {"n": 1}))[0], Result)
-
-
-async def test_a_worker_that_hangs_is_killed_and_replaced(quick_restarts: None):
-    """After `stall_s` without a word from it."""
+@pytest.mark.parametrize("trouble", ["die", "hang"])
+async def test_an_item_that_ends_its_worker_twice_fails(trouble: str, quick_restarts: None):
+    """It dies, or hangs for `stall_s` and is killed; the engine goes on."""
     async with Engine(config(stall_s=0.4)) as engine:
-        (failure,) = await count(engine, {"hang": True})
-        assert isinstance(failure.error, WorkerLost)
-        await until_served(engine)
+        (failure,) = await count(engine, {trouble: True})
+        words = "this input ended the worker twice; it is not run again"
+        assert failure.error == EngineError(words)
         assert isinstance((await count(engine, {"n": 1}))[0], Result)
 
 
@@ -239,13 +226,20 @@ async def test_a_worker_that_cannot_be_started_again_is_tried_until_it_can(
     await engine.start(reports)
     file.unlink()
     os.kill(engine.pids["device"], signal.SIGKILL)
-    await reports.reach(4)
+    waiting = asyncio.create_task(count(engine, {"n": 1}))
+    await reports.reach(3)
+    assert engine.unavailable("countdown") is None
+    (failure,) = await waiting
+    assert isinstance(failure.error, ModelUnavailable), "it did not wait for ever"
+    assert "died too often" in engine.unavailable("countdown")
     file.touch()
     await until_served(engine)
+    assert engine.unavailable("countdown") is None
     assert isinstance((await count(engine, {"n": 1}))[0], Result)
-    messages = [record.message for record in caplog.records]
-    assert messages.count("worker died, starting another") == 1
-    assert len(messages) == len(reports.lines) - 1
+    deaths, *failed_starts = [record.message for record in caplog.records]
+    assert deaths == "the device worker died with 0 items on its device"
+    assert all("the device worker cannot be started again" in one for one in failed_starts)
+    assert len(failed_starts) == len(reports.lines) - 2
     await engine.close()
 
 
@@ -260,27 +254,3 @@ async def test_closing_ends_open_calls(caplog: pytest.LogCaptureFixture):
         WorkerLost("the engine was shut down")
     }
     assert caplog.records == []
-
-
-PARENT = f"""
-import asyncio, os
-from wsproc.engine import Engine, EngineConfig
-async def main():
-    own = {{"countdown": "{OWN}:countdown"}}
-    engine = Engine(EngineConfig(models={{}}, own_stages=own, threads=1))
-    await engine.start()
-    engine.call("countdown", [{{"hang": True}}])
-    print(engine.pids["device"], flush=True)
-    await asyncio.Event().wait()
-asyncio.run(main())
-"""
-
-
-def test_a_worker_dies_with_its_parent():
-    """However the parent dies, and even in the middle of a step that never ends."""
-    command = [sys.executable, "-c", PARENT]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
-        assert int(parent.stdout.readline()) > 0
-        parent.kill()
-        # The worker holds the other end of this pipe too, so that it ends with both of them.
-        assert parent.stderr.read() == b""

@@ -1,7 +1,7 @@
 """The loop beside the device, with a stage and a link of the test's own and no time passing."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
@@ -17,7 +17,7 @@ from wsproc.engine.call import (
     OutOfMemory,
     Result,
 )
-from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong
+from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, pack
 from wsproc.engine.stages.stage import Emission, StepBudget
 from wsproc.engine.worker import Worker
 
@@ -116,10 +116,15 @@ class Clock:
         return self.now
 
 
-def run(script: Script, stage: Countdown | None = None, clock: Clock | None = None) -> Countdown:
+def run(
+    script: Script,
+    stage: Countdown | None = None,
+    clock: Clock | None = None,
+    record: Callable[[Iterable[tuple[int, int]]], None] = lambda items: None,
+) -> Countdown:
     """Run a worker through a script; return its stage."""
     stage = stage or Countdown()
-    Worker({"countdown": stage}, script, clock or Clock()).run()
+    Worker({"countdown": stage}, script, clock or Clock(), record).run()
     return stage
 
 
@@ -315,3 +320,91 @@ def test_times_are_of_the_call():
     ends = {one.call: one for one in script.outcomes if isinstance(one, End)}
     assert (ends[1].queued_ms, ends[1].run_ms) == (0.0, 1000.0)
     assert (ends[2].queued_ms, ends[2].run_ms) == (3000.0, 0.0)
+
+
+def test_what_is_on_the_device_is_on_record():
+    """From before it begins until its step is over: items that go on, and those that join."""
+    log: list = []
+
+    class Logged(Countdown):
+        """Logs what the worker has it do."""
+
+        def begin(self, items):
+            """Log a begin."""
+            log.append("begin")
+            return super().begin(items)
+
+        def step(self, runs):
+            """Log a step."""
+            log.append("step")
+            return super().step(runs)
+
+        def release(self, runs) -> None:
+            """Log a release."""
+            log.append("release")
+            super().release(runs)
+
+    script = Script([opened(7, {"n": 2}, {"n": 1})], [opened(8, {"n": 1})], *idle(2))
+    run(script, Logged(), record=lambda items: log.append(sorted(items)))
+    first = [[(7, 0), (7, 1)], "begin", "step", "release", []]
+    second = [[(7, 0), (8, 0)], "begin", "step", "release", []]
+    assert log == first + second
+
+
+class Clumsy(Countdown):
+    """A stage that raises where it should not, or gives what it should not."""
+
+    def weigh(self, item):
+        """Raise, or give what the item says."""
+        if item.get("weigh") == "raise":
+            raise KeyError("weigh")
+        return item.get("weigh", 1)
+
+    def _advance(self, run) -> Emission:
+        if "error" in run:
+            return Emission(error=EngineError(run["error"]))
+        emission = super()._advance(run)
+        value = run.get("value")
+        return Emission(deltas=({"v": value},), result=emission.result) if value else emission
+
+    def release(self, runs) -> None:
+        """Raise after the work was done."""
+        super().release(runs)
+        raise RuntimeError("release")
+
+
+@pytest.mark.parametrize("weight", ["raise", "heavy", None, 0, -3])
+def test_an_item_that_cannot_be_weighed_weighs_one(weight):
+    """It joins like any other."""
+    script = Script([opened(1, {"n": 1, "name": "a", "weigh": weight})], [])
+    run(script, Clumsy())
+    assert [type(one) for one in script.outcomes] == [Result, End]
+
+
+def test_a_stage_that_raises_in_release_serves_on(caplog: pytest.LogCaptureFixture):
+    """After a result and after a cancel; the log has it."""
+    script = Script([opened(1, {"n": 1}), opened(2, {"n": 9})], [Cancel(2)], [opened(3, {"n": 1})])
+    run(script, Clumsy())
+    assert [one.call for one in script.outcomes if isinstance(one, End)] == [1, 2, 3]
+    assert [one.message for one in caplog.records] == ["the countdown stage raised in release"] * 3
+
+
+class Wire(Script):
+    """A link that packs what it is given, as the real one does."""
+
+    def send(self, message: Message) -> None:
+        """Raise TypeError for what is no JSON."""
+        pack(message, 0.0)
+        super().send(message)
+
+
+@pytest.mark.parametrize("item", [{"n": 1, "value": {1}}, {"n": 1, "error": "half: \ud800"}])
+def test_what_is_no_json_fails_its_item_alone(item: dict):
+    """A value, or the words of an error; its neighbours have theirs, each call its end."""
+    script = Wire([opened(1, item, {"n": 1, "name": "b"}), opened(2, {"n": 1})], [])
+    run(script, Clumsy())
+    first = next(one for one in script.of(1) if getattr(one, "item", None) == 0)
+    assert isinstance(first, Failure)
+    assert "the stage gave a value that is no JSON" in first.error.message
+    assert Result(1, 1, {"done": "b"}) in script.outcomes
+    assert [one.call for one in script.outcomes if isinstance(one, End)] == [1, 2]

@@ -25,7 +25,7 @@ async def test_the_tokens_joined_are_the_text():
 
 
 async def test_every_sampling_field_reaches_the_model():
-    """What is left out is None: the model's own default."""
+    """What is left out is None, the model's own default, but for the seed."""
     engine = FakeEngine()
     request = Generate(prompt="x", max_tokens=3, temperature=0.5, top_k=2, seed=1, stop=["."])
     reader = asyncio.create_task(_collect(request, JobContext("a", engine)))
@@ -44,6 +44,32 @@ async def test_every_sampling_field_reaches_the_model():
     )
     plausible(call)
     assert isinstance((await reader)[-1], TaskResult)
+
+
+async def test_a_request_without_a_seed_gets_a_random_one():
+    """One that its worker's death does not change; JSON readers keep it exact."""
+    seeds = set()
+
+    def answer(call: FakeCall) -> None:
+        seeds.add(call.items[0]["seed"])
+        plausible(call)
+
+    for _ in range(5):
+        await _collect(Generate(prompt="x"), JobContext("a", FakeEngine(answers=answer)))
+    assert len(seeds) == 5
+    assert all(0 <= seed < 2**53 for seed in seeds)
+
+
+async def test_a_seed_of_0_is_a_seed():
+    """Though it is falsy."""
+    seeds = []
+
+    def answer(call: FakeCall) -> None:
+        seeds.append(call.items[0]["seed"])
+        plausible(call)
+
+    await _collect(Generate(prompt="x", seed=0), JobContext("a", FakeEngine(answers=answer)))
+    assert seeds == [0]
 
 
 async def test_an_item_that_the_model_refuses_fails_the_job():

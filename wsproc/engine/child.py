@@ -1,4 +1,4 @@
-"""The worker process: `python -m wsproc.engine.child SOCKET_FD LIFELINE_FD`.
+"""The worker process: `python -m wsproc.engine.child SOCKET_FD LIFELINE_FD RECORDER_FD`.
 
 It reads one `Load`, builds its stages, says `Ready` and serves until the socket ends. The lifeline
 is a pipe that nobody writes to: it ends when the parent dies, however it dies, and then so does the
@@ -19,6 +19,7 @@ from typing import Any
 
 from wsproc.engine.call import EngineError
 from wsproc.engine.messages import Broken, Load, Loading, Message, Ready, Unpacker, pack
+from wsproc.engine.recorder import FlightRecorder
 from wsproc.engine.stages.stage import Stage
 from wsproc.engine.worker import Worker
 
@@ -63,7 +64,8 @@ def main() -> None:
     link = SocketLink(socket.socket(fileno=int(sys.argv[1])))
     stages = _load(link)
     if stages is not None:
-        Worker(stages, link).run()
+        recorder = FlightRecorder(int(sys.argv[3]))
+        Worker(stages, link, record=recorder.note).run()
 
 
 def _die_with_parent(lifeline: int) -> None:

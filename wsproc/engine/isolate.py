@@ -27,13 +27,13 @@ def isolate(
         return []
     try:
         results = list(work(items))
+        if len(results) != len(items):
+            raise ValueError(f"{len(results)} results came for {len(items)} items")
     except Exception as error:
         if len(items) == 1:
             return [as_engine_error(error)]
         middle = len(items) // 2
         return [*isolate(work, items[:middle]), *isolate(work, items[middle:])]
-    if len(results) != len(items):
-        raise AssertionError(f"{len(results)} results came for {len(items)} items")
     return list(results)
 
 

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from wsproc.engine.messages import Load, Message, Unpacker, pack
+from wsproc.engine.recorder import FlightRecorder
 
 
 class LocalWorker(asyncio.Protocol):
@@ -32,6 +33,7 @@ class LocalWorker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
+        self._recorder: FlightRecorder | None = None
 
     @property
     def pid(self) -> int | None:
@@ -44,11 +46,14 @@ class LocalWorker(asyncio.Protocol):
         """Start the process and ask it to load its stages."""
         ours, theirs = socket.socketpair()
         watched, self._lifeline = os.pipe()
+        shared = FlightRecorder.descriptor()
         try:
-            self._process = _spawn(theirs.fileno(), watched, threads)
+            self._recorder = FlightRecorder(shared)
+            self._process = _spawn(theirs.fileno(), watched, shared, threads)
         finally:
             theirs.close()
             os.close(watched)
+            os.close(shared)
         _be_nice(self._process.pid, niceness)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=ours)
@@ -56,13 +61,21 @@ class LocalWorker(asyncio.Protocol):
 
     def send(self, message: Message) -> None:
         """Send a message; one to a worker that is gone is dropped: `on_lost` tells of its loss."""
+        self.send_packed(pack(message, time.monotonic()))
+
+    def send_packed(self, message: bytes) -> None:
+        """Send a message that was packed already."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(pack(message, time.monotonic()))
+            self._transport.write(message)
 
     def kill(self) -> None:
         """Kill the process; `on_lost` follows."""
         if self._process is not None:
             self._process.kill()
+
+    def on_device(self) -> list[tuple[int, int]]:
+        """Return (call, item) of what the worker had on its device last, dead or alive."""
+        return [] if self._recorder is None else self._recorder.read()
 
     async def close(self, patience_s: float = 2.0) -> None:
         """End the process: its socket is closed, and after `patience_s` it is killed."""
@@ -84,8 +97,7 @@ class LocalWorker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
 
     def data_received(self, data: bytes) -> None:
         """Hand on the messages that are whole."""
@@ -101,13 +113,17 @@ class LocalWorker(asyncio.Protocol):
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
 
 
-def _spawn(link: int, lifeline: int, threads: int) -> subprocess.Popen[bytes]:
-    """Start a fresh interpreter with two descriptors of ours; never a fork of this process."""
+def _spawn(link: int, lifeline: int, recorder: int, threads: int) -> subprocess.Popen[bytes]:
+    """Start a fresh interpreter with three descriptors of ours; never a fork of this process."""
+    descriptors = (link, lifeline, recorder)
     return subprocess.Popen(  # noqa: S603  # the command is our own module
-        [sys.executable, "-m", "wsproc.engine.child", str(link), str(lifeline)],
-        pass_fds=(link, lifeline),
+        [sys.executable, "-m", "wsproc.engine.child", *map(str, descriptors)],
+        pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
         env=_environment(threads),

@@ -6,15 +6,18 @@ A step that raises is halved and tried again until the item that raises stands, 
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from wsproc.engine.call import Delta, End, EndReason, EngineError, Failure, Outcome, Result
+from wsproc.engine.call import Delta, End, EndReason, EngineError, Failure, Item, Outcome, Result
 from wsproc.engine.isolate import isolate
-from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong
+from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, pack
 from wsproc.engine.scheduler import CallRecord, Scheduler, Step, Ticket
 from wsproc.engine.stages.stage import Emission, Stage
+
+logger = logging.getLogger("wsproc.engine")
 
 
 class Link(Protocol):
@@ -30,16 +33,21 @@ class Link(Protocol):
 
 
 class Worker:
-    """Serves calls on the given stages until its link ends."""
+    """Serves calls on the given stages until its link ends.
+
+    `record` is told (call, item) of all that goes on the device, and nothing when it is free.
+    """
 
     def __init__(
         self,
         stages: Mapping[str, Stage],
         link: Link,
         clock: Callable[[], float] = time.monotonic,
+        record: Callable[[Iterable[tuple[int, int]]], None] = lambda items: None,
     ) -> None:
         self._stages = stages
         self._link = link
+        self._record = record
         self._clock = clock
         self._scheduler = Scheduler({name: stage.budget for name, stage in stages.items()})
         self._runs: dict[Ticket, Any] = {}
@@ -53,7 +61,7 @@ class Worker:
             self._expire()
             step = self._scheduler.next_step(self._clock())
             if step is not None:
-                self._advance(self._stages[step.stage], self._begin(step))
+                self._take(step)
             self._deliver()
 
     # --- messages -------------------------------------------------------------------------------
@@ -62,7 +70,8 @@ class Worker:
         match message:
             case Open(call):
                 stage = self._stages[call.stage]
-                self._scheduler.add(call, map(stage.weigh, call.items), self._clock())
+                weights = [_weight(stage, item) for item in call.items]
+                self._scheduler.add(call, weights, self._clock())
             case Cancel(call_id):
                 self._leave(call_id, EndReason.CANCELLED)
             case Ping(n):
@@ -82,6 +91,13 @@ class Worker:
         self._end(record, reason)
 
     # --- a step ---------------------------------------------------------------------------------
+
+    def _take(self, step: Step) -> None:
+        """Take one step; whatever is on the device meanwhile is on record, should it kill us."""
+        tickets = (*step.resumed, *step.admitted)
+        self._record((one.call.id, one.index) for one in tickets)
+        self._advance(self._stages[step.stage], self._begin(step))
+        self._record(())
 
     def _begin(self, step: Step) -> list[Ticket]:
         """Put the admitted items on the device; return all tickets that are on it now."""
@@ -119,8 +135,12 @@ class Worker:
 
     def _release(self, stage: Stage, tickets: Sequence[Ticket]) -> None:
         runs = [self._runs.pop(ticket) for ticket in tickets if ticket in self._runs]
-        if runs:
+        if not runs:
+            return
+        try:
             stage.release(runs)
+        except Exception:
+            logger.exception("the %s stage raised in release", stage.name)
 
     def _end(self, record: CallRecord, reason: EndReason) -> None:
         now = self._clock()
@@ -129,6 +149,31 @@ class Worker:
         self._outcomes.append(End(record.call.id, reason, queued_ms, run_ms))
 
     def _deliver(self) -> None:
-        if self._outcomes:
-            self._link.send(Outcomes(self._outcomes))
-            self._outcomes = []
+        if not self._outcomes:
+            return
+        outcomes, self._outcomes = self._outcomes, []
+        try:
+            self._link.send(Outcomes(outcomes))
+        except TypeError:
+            self._link.send(Outcomes([_sendable(outcome) for outcome in outcomes]))
+
+
+def _weight(stage: Stage, item: Item) -> int:
+    """Weigh an item; what cannot be weighed weighs one, and fails when it begins."""
+    try:
+        return int(stage.weigh(item))
+    except Exception:
+        logger.exception("the %s stage raised in weigh", stage.name)
+        return 1
+
+
+def _sendable(outcome: Outcome) -> Outcome:
+    """Return an outcome, or the failure of one whose value or words are no JSON."""
+    try:
+        pack(Outcomes([outcome]), 0.0)
+    except TypeError as error:
+        if isinstance(outcome, End):
+            raise
+        message = f"the stage gave a value that is no JSON ({error})"
+        return Failure(outcome.call, outcome.item, EngineError(message))
+    return outcome

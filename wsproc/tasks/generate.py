@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
+
 from wsproc.engine import Delta
 from wsproc.frames.client import Generate
 from wsproc.frames.server import GenerationStarted, Token
 from wsproc.tasks.context import JobContext, TaskResult
 from wsproc.tasks.process import Events, timestamp
 
+SEEDS = 2**53
+"""Seeds are drawn below this: whole numbers that every JSON reader keeps exact."""
+
 SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop")
 
 
 async def generate(request: Generate, job: JobContext) -> Events:
-    """Run a `generate` job; the tokens joined are `result.text`."""
+    """Run a `generate` job; the tokens joined are `result.text`.
+
+    A request without a seed gets a random one, so that the engine can repeat the generation up to
+    where it was when a worker died.
+    """
     yield GenerationStarted(
         id=job.id,
         message="Generation started",
@@ -20,6 +29,8 @@ async def generate(request: Generate, job: JobContext) -> Events:
         prompt_length=len(request.prompt),
     )
     item = {"prompt": request.prompt, **{name: getattr(request, name) for name in SAMPLING}}
+    if item["seed"] is None:
+        item["seed"] = secrets.randbelow(SEEDS)
     job.partial["text"] = ""
     async with job.call("generation", [item]) as outcomes:
         async for outcome in outcomes:

@@ -1,0 +1,637 @@
+"""What a worker owes: nothing lost, nothing doubled, whenever it dies. No process, no clock."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from wsproc.engine.call import (
+    Call,
+    Delta,
+    End,
+    EndReason,
+    EngineError,
+    Failure,
+    ModelUnavailable,
+    Result,
+    WorkerLost,
+)
+from wsproc.engine.ledger import STRIKES, Due, Ledger
+
+
+def make() -> Ledger:
+    """Return a ledger whose assignments are 1000, 1001 and so on."""
+    return Ledger(itertools.count(1000).__next__)
+
+
+def call(call_id: int, items: int = 1, **fields) -> Call:
+    """Return a call with so many items."""
+    return Call(call_id, "stage", tuple({"n": n} for n in range(items)), **fields)
+
+
+def sent(ledger: Ledger, *calls: Call, now: float = 0.0) -> None:
+    """Open calls and send them."""
+    for one in calls:
+        ledger.open(one, now)
+        ledger.sent(one)
+
+
+def completed(call_id: int, queued_ms: float = 1.0, run_ms: float = 2.0) -> End:
+    """Return the end of a call or an assignment whose items are done."""
+    return End(call_id, EndReason.COMPLETED, queued_ms, run_ms)
+
+
+def flat(*dues: Due) -> list:
+    """Return the outcomes of several dues."""
+    return [outcome for due in dues for outcome in due.outcomes]
+
+
+def test_without_a_death_outcomes_pass_as_they_are():
+    """The times are the worker's own."""
+    ledger = make()
+    sent(ledger, call(1, 2))
+    given = [
+        Delta(1, 1, {"a": 1}),
+        Result(1, 1, {"b": 1}),
+        Failure(1, 0, EngineError("no")),
+        End(1, EndReason.COMPLETED, 3.0, 4.0),
+    ]
+    assert flat(*(ledger.take(one, 9.0) for one in given)) == given
+    assert len(ledger) == 0
+
+
+def test_what_is_unknown_or_over_is_dropped():
+    """Outcomes of a call that ended, and a cancel of it."""
+    ledger = make()
+    sent(ledger, call(1))
+    ledger.take(Result(1, 0, {}), 0.0)
+    assert ledger.take(Result(1, 0, {}), 0.0) == Due()
+    ledger.take(completed(1), 0.0)
+    assert ledger.take(Result(1, 0, {}), 0.0) == Due()
+    assert ledger.cancel(1, 0.0) == ([], Due())
+    assert ledger.lost([(1, 0), (77, 3)], 0.0) == Due()
+
+
+def test_what_was_not_finished_is_assigned_anew():
+    """Under a new id, the finished items left out; outcomes come back under the caller's numbers.
+
+    Times of the end: all but the last run counts as queued.
+    """
+    ledger = make()
+    sent(ledger, call(1, 3, owner="me", priority=9, deadline=50.0), now=1.0)
+    ledger.take(Result(1, 1, {}), 2.0)
+    assert ledger.lost([], 3.0) == Due()
+    (again,) = ledger.resend().calls
+    assert again == Call(1000, "stage", ({"n": 0}, {"n": 2}), "me", 9, 50.0)
+    assert flat(
+        ledger.take(Result(1000, 1, {"x": 2}), 5.0),
+        ledger.take(Result(1000, 0, {"x": 0}), 5.0),
+        ledger.take(completed(1000, 5.0, 500.0), 6.0),
+    ) == [Result(1, 2, {"x": 2}), Result(1, 0, {"x": 0}), completed(1, 4500.0, 500.0)]
+
+
+def test_late_words_of_the_dead_are_dropped():
+    """Its assignments are void from its death on."""
+    ledger = make()
+    sent(ledger, call(1))
+    ledger.lost([], 0.0)
+    assert ledger.take(Result(1, 0, {}), 0.0) == Due()
+    ledger.resend()
+    assert ledger.take(Result(1, 0, {}), 0.0) == Due()
+
+
+def test_a_call_opened_while_no_worker_serves_waits():
+    """It is sent with what is sent again, and the wait counts as queued."""
+    ledger = make()
+    ledger.open(call(1), 10.0)
+    (first,) = ledger.resend().calls
+    ledger.take(Result(first.id, 0, {}), 13.0)
+    due = ledger.take(completed(first.id, 1.0, 500.0), 13.0)
+    assert due.outcomes == (completed(1, 2500.0, 500.0),)
+
+
+def test_deltas_that_the_caller_has_are_skipped():
+    """Through two deaths; those beyond pass."""
+    ledger = make()
+    sent(ledger, call(1))
+    ledger.take(Delta(1, 0, {"t": "a"}), 0.0)
+    ledger.take(Delta(1, 0, {"t": "b"}), 0.0)
+    ledger.lost([], 0.0)
+    (second,) = ledger.resend().calls
+    assert ledger.take(Delta(second.id, 0, {"t": "a"}), 0.0) == Due()
+    ledger.lost([], 0.0)
+    (third,) = ledger.resend().calls
+    values = [{"t": "a"}, {"t": "b"}, {"t": "c"}]
+    passed = flat(*(ledger.take(Delta(third.id, 0, value), 0.0) for value in values))
+    assert passed == [Delta(1, 0, {"t": "c"})]
+    assert flat(ledger.take(Result(third.id, 0, {"t": "abc"}), 0.0)) == [Result(1, 0, {"t": "abc"})]
+
+
+LOST = WorkerLost("the worker died and what it had given could not be repeated; send the job again")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Delta(1000, 0, {"t": "B"}),
+        Result(1000, 0, {"t": "a"}),
+        Failure(1000, 0, EngineError("this time")),
+    ],
+    ids=["another delta", "an end too soon", "a failure too soon"],
+)
+def test_an_item_that_cannot_be_repeated_fails_as_lost(second: Delta | Result | Failure):
+    """What its caller has would not fit what follows. Nothing more of it is passed on."""
+    ledger = make()
+    sent(ledger, call(1))
+    ledger.take(Delta(1, 0, {"t": "a"}), 0.0)
+    ledger.take(Delta(1, 0, {"t": "b"}), 0.0)
+    ledger.lost([], 0.0)
+    ledger.resend()
+    ledger.take(Delta(1000, 0, {"t": "a"}), 0.0)
+    assert ledger.take(second, 0.0).outcomes == (Failure(1, 0, LOST),)
+    assert ledger.take(Delta(1000, 0, {"t": "c"}), 0.0) == Due()
+    due = ledger.take(completed(1000), 0.0)
+    assert [type(one) for one in due.outcomes] == [End]
+
+
+def test_a_call_with_nothing_left_ends_with_its_worker():
+    """Its items had failed as lost while the worker still ran them; nobody else would end it."""
+    ledger = make()
+    sent(ledger, call(1))
+    ledger.take(Delta(1, 0, {"t": "a"}), 0.0)
+    ledger.lost([], 0.0)
+    ledger.resend()
+    ledger.take(Delta(1000, 0, {"t": "b"}), 0.0)
+    due = ledger.lost([(1000, 0)], 5.0)
+    assert due.outcomes == (End(1, EndReason.COMPLETED, 5000.0, 0.0),)
+    assert ledger.resend() == Due()
+
+
+def test_suspects_are_tried_one_after_the_other():
+    """What was not on the device is run at once, beside the first of them."""
+    ledger = make()
+    sent(ledger, call(1, 3), call(2, 1))
+    ledger.lost([(1, 0), (1, 2), (2, 0)], 0.0)
+    rest, first = ledger.resend().calls
+    assert (rest.items, first.items) == (({"n": 1},), ({"n": 0},))
+    due = ledger.take(Result(rest.id, 0, {"r": 1}), 0.0)
+    assert due == Due((Result(1, 1, {"r": 1}),))
+    assert ledger.take(completed(rest.id), 0.0) == Due()
+    assert ledger.take(Result(first.id, 0, {"r": 0}), 0.0).calls == ()
+    (second,) = ledger.take(completed(first.id), 0.0).calls
+    assert second.items == ({"n": 2},)
+    ledger.take(Result(second.id, 0, {"r": 2}), 0.0)
+    due = ledger.take(completed(second.id), 1.0)
+    assert [(one.call, one.reason) for one in due.outcomes] == [(1, EndReason.COMPLETED)]
+    (third,) = due.calls
+    ledger.take(Result(third.id, 0, {}), 0.0)
+    assert ledger.take(completed(third.id), 1.0).calls == ()
+    assert len(ledger) == 0
+
+
+def test_a_suspect_of_two_deaths_fails_alone():
+    """The others of its batch and of its call go on."""
+    ledger = make()
+    sent(ledger, call(1, 2), call(2, 1))
+    ledger.lost([(1, 0), (2, 0)], 0.0)
+    rest, trial = ledger.resend().calls
+    due = ledger.lost([(trial.id, 0)], 0.0)
+    assert due.calls == ()
+    error = EngineError("this input ended the worker twice; it is not run again")
+    assert due.outcomes == (Failure(1, 0, error),)
+    rest, trial = ledger.resend().calls
+    assert (rest.items, trial.items) == (({"n": 1},), ({"n": 0},))
+    ledger.take(Result(rest.id, 0, {}), 0.0)
+    assert [one.call for one in ledger.take(completed(rest.id), 0.0).outcomes] == [1]
+
+
+def test_a_call_of_one_suspect_ends_with_its_second_death():
+    """Its failure, then its end."""
+    ledger = make()
+    sent(ledger, call(1), now=1.0)
+    ledger.lost([(1, 0)], 2.0)
+    (trial,) = ledger.resend().calls
+    due = ledger.lost([(trial.id, 0)], 3.0)
+    assert [type(one) for one in due.outcomes] == [Failure, End]
+    assert due.outcomes[1] == End(1, EndReason.COMPLETED, 2000.0, 0.0)
+    assert ledger.resend() == Due()
+
+
+def test_one_on_trial_that_was_not_on_the_device_is_cleared():
+    """It did nothing when the worker died, so it is run at once with the others."""
+    ledger = make()
+    sent(ledger, call(1, 2))
+    ledger.lost([(1, 0), (1, 1)], 0.0)
+    ledger.resend()
+    ledger.lost([], 0.0)
+    rest, trial = ledger.resend().calls
+    assert (rest.items, trial.items) == (({"n": 0},), ({"n": 1},))
+
+
+def test_a_cancel_names_every_assignment():
+    """Of a call that runs in parts; its end comes with the last. What waits never runs."""
+    ledger = make()
+    sent(ledger, call(1, 3), call(2))
+    ledger.lost([(1, 0), (1, 1), (2, 0)], 0.0)
+    rest, trial = ledger.resend().calls
+    running, due = ledger.cancel(1, 0.0)
+    assert (running, due) == ([rest.id, trial.id], Due())
+    assert ledger.take(End(rest.id, EndReason.CANCELLED, 0.0, 0.0), 0.0) == Due()
+    due = ledger.take(End(trial.id, EndReason.CANCELLED, 0.0, 0.0), 0.0)
+    assert [(one.call, one.reason) for one in due.outcomes] == [(1, EndReason.CANCELLED)]
+    assert [one.items for one in due.calls] == [({"n": 0},)]
+
+
+@pytest.mark.parametrize("reason", [EndReason.CANCELLED, EndReason.DEADLINE])
+def test_a_call_that_was_stopped_in_one_part_ends_so(reason: EndReason):
+    """Also where another part is finished behind that; what waited is dropped."""
+    ledger = make()
+    sent(ledger, call(1, 3))
+    ledger.lost([(1, 0), (1, 1)], 0.0)
+    rest, trial = ledger.resend().calls
+    if reason is EndReason.CANCELLED:
+        ledger.cancel(1, 0.0)
+    assert ledger.take(End(rest.id, reason, 0.0, 0.0), 0.0) == Due()
+    ledger.take(Result(trial.id, 0, {}), 0.0)
+    due = ledger.take(completed(trial.id), 0.0)
+    assert [(one.call, one.reason) for one in due.outcomes] == [(1, reason)]
+    assert due.calls == ()
+    assert len(ledger) == 0
+
+
+@pytest.mark.parametrize("reason", [EndReason.CANCELLED, EndReason.DEADLINE])
+def test_a_call_that_was_stopped_in_one_part_is_not_run_again(reason: EndReason):
+    """The death of the worker ends it."""
+    ledger = make()
+    sent(ledger, call(1, 2))
+    ledger.lost([(1, 0)], 0.0)
+    rest, trial = ledger.resend().calls
+    if reason is EndReason.CANCELLED:
+        ledger.cancel(1, 0.0)
+    ledger.take(End(rest.id, reason, 0.0, 0.0), 0.0)
+    due = ledger.lost([(trial.id, 0)], 0.0)
+    assert [(one.call, one.reason) for one in due.outcomes] == [(1, reason)]
+    assert ledger.resend() == Due()
+
+
+def test_completion_may_win_over_a_cancel():
+    """Where every item was finished, the end says so."""
+    ledger = make()
+    sent(ledger, call(1))
+    ledger.cancel(1, 0.0)
+    ledger.take(Result(1, 0, {}), 0.0)
+    assert ledger.take(completed(1), 0.0).outcomes == (completed(1),)
+
+
+def test_a_cancel_while_no_worker_serves_ends_at_once():
+    """Of a call that waits for its first worker, and of one whose worker died."""
+    ledger = make()
+    ledger.open(call(1), 1.0)
+    sent(ledger, call(2), now=1.0)
+    ledger.lost([(2, 0)], 2.0)
+    for call_id in (1, 2):
+        end = End(call_id, EndReason.CANCELLED, 2000.0, 0.0)
+        assert ledger.cancel(call_id, 3.0) == ([], Due((end,)))
+    assert ledger.resend() == Due()
+
+
+def test_a_cancel_that_the_worker_did_not_live_to_carry_out_is_an_end():
+    """The death frees the device of the call as well."""
+    ledger = make()
+    sent(ledger, call(1, 2))
+    ledger.cancel(1, 0.0)
+    due = ledger.lost([(1, 0)], 0.0)
+    assert [(type(one), one.reason) for one in due.outcomes] == [(End, EndReason.CANCELLED)]
+
+
+def test_failing_all_answers_everything():
+    """Each unfinished item and each call once; a call that was cancelled just ends."""
+    ledger, error = make(), ModelUnavailable("gone")
+    sent(ledger, call(1, 2), call(2))
+    ledger.open(call(3), 0.0)
+    ledger.take(Result(1, 0, {}), 0.0)
+    ledger.cancel(2, 0.0)
+    outcomes = flat(ledger.fail_all(error, 0.0))
+    failures = [one for one in outcomes if isinstance(one, Failure)]
+    assert failures == [Failure(1, 1, error), Failure(3, 0, error)]
+    ends = {one.call: one.reason.value for one in outcomes if isinstance(one, End)}
+    assert ends == {1: "completed", 2: "cancelled", 3: "completed"}
+    assert ledger.take(Result(1, 1, {}), 0.0) == Due()
+    assert ledger.resend() == Due()
+
+
+# --- against a model --------------------------------------------------------------------------
+
+
+@dataclass
+class Seen:
+    """What the caller of one call got, item by item, and what the model knows of it."""
+
+    call: Call
+    deltas: list[list] = field(default_factory=list)
+    over: dict[int, Result | Failure] = field(default_factory=dict)
+    end: End | None = None
+    cancelled: bool = False
+    expired: bool = False
+    refused: bool = False
+    strikes: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def open(self) -> list[int]:
+        """The items that are not over."""
+        return [index for index in range(len(self.call.items)) if index not in self.over]
+
+
+@dataclass
+class Job:
+    """An assignment as the model's worker has it: what it gave of each item that is not over."""
+
+    call: Call
+    given: dict[int, int]
+    told_to_leave: bool = False
+
+
+class Owing(RuleBasedStateMachine):
+    """Callers, a ledger, and a worker that dies, restarts and is cancelled at any moment.
+
+    An item is `{"call", "index", "deltas", "steady"}`: it gives so many deltas and a result; those
+    of an unsteady one differ from assignment to assignment.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = itertools.count(1)
+        self.ledger = Ledger(self.ids.__next__)
+        self.seen: dict[int, Seen] = {}
+        self.jobs: dict[int, Job] = {}
+        self.held: set[tuple[int, int]] = set()
+        self.serving = False
+
+    @initialize(serving=st.booleans())
+    def begin(self, serving: bool) -> None:
+        """Begin with or without a worker."""
+        self.serving = serving
+
+    # --- the callers' side ----------------------------------------------------------------------
+
+    @precondition(lambda self: sum(seen.end is None for seen in self.seen.values()) < 4)
+    @rule(items=st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=4))
+    def open(self, items: list[tuple[int, bool]]) -> None:
+        """Open a call."""
+        call_id = next(self.ids)
+        values = tuple(
+            {"call": call_id, "index": index, "deltas": deltas, "steady": steady}
+            for index, (deltas, steady) in enumerate(items)
+        )
+        wanted = Call(call_id, "stage", values)
+        self.seen[call_id] = Seen(wanted, [[] for _ in values])
+        self.ledger.open(wanted, 0.0)
+        if self.serving:
+            self.ledger.sent(wanted)
+            self.work_on(wanted)
+
+    @precondition(lambda self: self.seen)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Cancel a call, open or not, while a worker serves or not."""
+        seen = self.seen[data.draw(st.sampled_from(sorted(self.seen)))]
+        was_open = seen.end is None
+        seen.cancelled = seen.cancelled or was_open
+        assignments, due = self.ledger.cancel(seen.call.id, 0.0)
+        for call_id in assignments:
+            self.jobs[call_id].told_to_leave = True
+        self.settle(due)
+        assert bool(assignments) == (was_open and seen.end is None)
+
+    # --- the worker's side ----------------------------------------------------------------------
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def work(self, data: st.DataObject) -> None:
+        """Give the next delta, or the result, of one item."""
+        job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
+        self.advance(job, data.draw(st.sampled_from(sorted(job.given))))
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        """Fail one item."""
+        job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
+        item = data.draw(st.sampled_from(sorted(job.given)))
+        self.finish(job, item, Failure(job.call.id, item, EngineError("as drawn")))
+
+    @precondition(lambda self: any(job.told_to_leave for job in self.jobs.values()))
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        """Leave what was cancelled."""
+        told = [call_id for call_id, job in self.jobs.items() if job.told_to_leave]
+        self.stop(data.draw(st.sampled_from(told)), EndReason.CANCELLED)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def expire(self, data: st.DataObject) -> None:
+        """Leave a part of a call whose deadline passed."""
+        call_id = data.draw(st.sampled_from(sorted(self.jobs)))
+        self.caller_of(self.jobs[call_id]).expired = True
+        self.stop(call_id, EndReason.DEADLINE)
+
+    # --- life and death -------------------------------------------------------------------------
+
+    @precondition(lambda self: self.serving)
+    @rule(data=st.data())
+    def die(self, data: st.DataObject) -> None:
+        """Die with any of the items on the device."""
+        running = [(job.call.id, item) for job in self.jobs.values() for item in job.given]
+        blamed = data.draw(st.lists(st.sampled_from(running), unique=True)) if running else []
+        for call_id, item in blamed:
+            value = self.jobs[call_id].call.items[item]
+            self.note_strike(value["call"], value["index"])
+        on_trial = {(c, i) for c, i in self.held if self.runs(c, i)}
+        named = {self.name(call_id, item) for call_id, item in blamed}
+        self.held -= on_trial - named
+        self.jobs.clear()
+        self.serving = False
+        self.settle(self.ledger.lost(blamed, 0.0))
+
+    @precondition(lambda self: not self.serving)
+    @rule()
+    def restart(self) -> None:
+        """Start a worker."""
+        self.serving = True
+        self.settle(self.ledger.resend())
+
+    @precondition(lambda self: not self.serving)
+    @rule()
+    def give_up(self) -> None:
+        """Open the circuit."""
+        for seen in self.seen.values():
+            seen.refused = seen.refused or seen.end is None
+        self.settle(self.ledger.fail_all(ModelUnavailable("circuit"), 0.0))
+        assert all(seen.end is not None for seen in self.seen.values())
+
+    # --- what holds -----------------------------------------------------------------------------
+
+    @invariant()
+    def one_suspect_at_a_time(self) -> None:
+        """And each in an assignment of its own."""
+        suspected = [
+            job
+            for job in self.jobs.values()
+            if any(self.name(job.call.id, item) in self.held for item in job.given)
+        ]
+        assert len(suspected) <= 1
+        assert all(len(job.call.items) == 1 for job in suspected)
+
+    @invariant()
+    def every_call_is_looked_after(self) -> None:
+        """While a worker serves, an open call runs, or waits for a suspect that runs."""
+        if not self.serving:
+            return
+        trial = any(
+            self.name(job.call.id, item) in self.held
+            for job in self.jobs.values()
+            for item in range(len(job.call.items))
+        )
+        for seen in self.seen.values():
+            if seen.end is None:
+                runs = any(self.caller_of(job) is seen for job in self.jobs.values())
+                assert runs or trial
+
+    @invariant()
+    def the_ledger_counts_the_open_calls(self) -> None:
+        """No call is forgotten in it."""
+        assert len(self.ledger) == sum(seen.end is None for seen in self.seen.values())
+
+    def teardown(self) -> None:
+        """With a worker that lives, all of it comes to an end."""
+        if not self.serving:
+            self.restart()
+        while self.jobs:
+            job = next(iter(self.jobs.values()))
+            self.advance(job, min(job.given))
+        for seen in self.seen.values():
+            assert seen.end is not None
+            if not (seen.cancelled or seen.expired):
+                assert seen.open == []
+
+    # --- helpers --------------------------------------------------------------------------------
+
+    def work_on(self, assignment: Call) -> None:
+        """Give the worker an assignment."""
+        assert assignment.id not in self.jobs
+        assert assignment.items
+        for value in assignment.items:
+            assert not self.runs(value["call"], value["index"]), "an item runs twice"
+        self.jobs[assignment.id] = Job(assignment, dict.fromkeys(range(len(assignment.items)), 0))
+
+    def runs(self, call_id: int, index: int) -> bool:
+        """Whether an item is with the worker."""
+        return any(
+            (value["call"], value["index"]) == (call_id, index) and item in job.given
+            for job in self.jobs.values()
+            for item, value in enumerate(job.call.items)
+        )
+
+    def name(self, assignment: int, item: int) -> tuple[int, int]:
+        """Return an item's name as its caller knows it."""
+        value = self.jobs[assignment].call.items[item]
+        return value["call"], value["index"]
+
+    def caller_of(self, job: Job) -> Seen:
+        """Return the call that an assignment is a part of."""
+        return self.seen[job.call.items[0]["call"]]
+
+    def advance(self, job: Job, item: int) -> None:
+        """Let the worker go on with an item."""
+        value, at = job.call.items[item], job.given[item]
+        if at == value["deltas"]:
+            self.finish(job, item, Result(job.call.id, item, {"whole": at}))
+            return
+        job.given[item] += 1
+        run = 0 if value["steady"] else job.call.id
+        self.settle(self.ledger.take(Delta(job.call.id, item, {"at": at, "run": run}), 0.0))
+
+    def finish(self, job: Job, item: int, outcome: Result | Failure) -> None:
+        """End an item, and with the last one its assignment."""
+        del job.given[item]
+        self.settle(self.ledger.take(outcome, 0.0))
+        if not job.given:
+            self.stop(job.call.id, EndReason.COMPLETED)
+
+    def stop(self, call_id: int, reason: EndReason) -> None:
+        """End an assignment."""
+        job = self.jobs.pop(call_id)
+        for value in job.call.items:
+            self.held.discard((value["call"], value["index"]))
+        self.settle(self.ledger.take(End(call_id, reason, 0.0, 0.0), 0.0))
+
+    def note_strike(self, call_id: int, index: int) -> None:
+        """Note that an item was on the device at a death."""
+        seen = self.seen[call_id]
+        if index in seen.open and not (seen.cancelled or seen.expired):
+            seen.strikes[index] = seen.strikes.get(index, 0) + 1
+            self.held.add((call_id, index))
+
+    def settle(self, due: Due) -> None:
+        """Hand outcomes to the callers, who check them, and assignments to the worker."""
+        for outcome in due.outcomes:
+            seen = self.seen[outcome.call]
+            assert seen.end is None, "something came behind the end"
+            if isinstance(outcome, End):
+                self.check_end(seen, outcome)
+            else:
+                self.check(seen, outcome)
+        for assignment in due.calls:
+            assert self.serving
+            self.work_on(assignment)
+
+    def check(self, seen: Seen, outcome: Delta | Result | Failure) -> None:
+        """Check what a caller got of an item."""
+        assert outcome.item in seen.open, "something came behind an item's last outcome"
+        deltas = seen.deltas[outcome.item]
+        if isinstance(outcome, Delta):
+            deltas.append(outcome.value)
+            assert [value["at"] for value in deltas] == list(range(len(deltas)))
+            assert len({value["run"] for value in deltas}) == 1, "two runs are mixed"
+            return
+        seen.over[outcome.item] = outcome
+        if isinstance(outcome, Result):
+            assert len(deltas) == outcome.value["whole"], "a delta is missing"
+            assert seen.strikes.get(outcome.item, 0) < STRIKES
+        elif isinstance(outcome.error, ModelUnavailable):
+            assert seen.refused
+        elif "ended the worker" in outcome.error.message:
+            assert seen.strikes[outcome.item] == STRIKES
+            self.held.discard((outcome.call, outcome.item))
+        else:
+            assert isinstance(outcome.error, WorkerLost) or outcome.error.message == "as drawn"
+
+    def check_end(self, seen: Seen, end: End) -> None:
+        """Check how a call ended."""
+        seen.end = end
+        self.held = {one for one in self.held if one[0] != end.call}
+        if end.reason is EndReason.COMPLETED:
+            assert seen.open == []
+        else:
+            stopped = {EndReason.CANCELLED: seen.cancelled, EndReason.DEADLINE: seen.expired}
+            assert stopped[end.reason]
+            assert seen.open != []
+
+
+def test_nothing_is_lost_or_doubled_whatever_happens():
+    """Items, deltas and ends of all calls, against a model, with deaths at any moment."""
+    run_state_machine_as_test(
+        Owing, settings=settings(max_examples=120, stateful_step_count=50, deadline=None)
+    )

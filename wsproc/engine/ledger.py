@@ -1,0 +1,265 @@
+"""What one worker owes: its open calls, and what is to be run again after its death. Pure.
+
+Rules:
+
+- A call is handed to a worker as an assignment. Usually there is one, the call itself; after a
+  death what was not finished is assigned anew.
+- Items are pure, so running one again gives the same deltas; those that the caller has are skipped
+  and compared. Where they differ (a generation without a seed), the item fails as lost.
+- Items that were on the device when the worker died are suspects. A suspect is run again only when
+  no other suspect runs, so that the next death tells who was to blame; a suspect of two deaths
+  fails alone. Everything else is run again at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from wsproc.engine.call import (
+    Call,
+    Delta,
+    End,
+    EndReason,
+    EngineError,
+    Failure,
+    Outcome,
+    Result,
+    Value,
+    WorkerLost,
+)
+
+STRIKES = 2
+"""Deaths that an item may be a suspect of before it fails."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One item: what its caller has of it, how much of that was given again, its strikes."""
+
+    delivered: list[Value] = field(default_factory=list)
+    repeated: int = 0
+    strikes: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    """One open call: its items that are not finished, and the assignments that run.
+
+    `again` is whether it waited for a worker; `stopped` is why its items need not finish.
+    """
+
+    call: Call
+    opened_at: float
+    items: dict[int, _Progress]
+    running: dict[int, _Assignment] = field(default_factory=dict)
+    again: bool = False
+    stopped: EndReason | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Assignment:
+    """Items of a call that a worker was given: its item n is the call's item `indices[n]`."""
+
+    entry: _Entry
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be done now: outcomes for the callers, and calls to send to the worker."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    calls: tuple[Call, ...] = ()
+
+
+class Ledger:
+    """The open calls of one worker's place, whichever process serves it. Times are seconds.
+
+    `new_id` gives ids for assignments; they must differ from those of calls.
+    """
+
+    def __init__(self, new_id: Callable[[], int]) -> None:
+        self._new_id = new_id
+        self._entries: dict[int, _Entry] = {}
+        self._assignments: dict[int, _Assignment] = {}
+        self._probation: deque[tuple[_Entry, int]] = deque()
+        self._on_trial: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def open(self, call: Call, now: float) -> None:
+        """Enter a call; the caller sends it, or `resend` does when a worker is there."""
+        items = {index: _Progress() for index in range(len(call.items))}
+        self._entries[call.id] = _Entry(call, now, items)
+
+    def sent(self, call: Call) -> None:
+        """Note that a call was sent whole."""
+        entry = self._entries[call.id]
+        self._note(call.id, _Assignment(entry, tuple(range(len(call.items)))))
+
+    def cancel(self, call_id: int, now: float) -> tuple[list[int], Due]:
+        """Return the assignments that the worker must leave; where there are none, the end."""
+        entry = self._entries.get(call_id)
+        if entry is None:
+            return [], Due()
+        self._stop(entry, EndReason.CANCELLED)
+        if entry.running:
+            return list(entry.running), Due()
+        return [], Due((self._end(entry, now),))
+
+    def take(self, outcome: Outcome, now: float) -> Due:
+        """Take a worker's outcome; one of a call that is over is dropped."""
+        assignment = self._assignments.get(outcome.call)
+        if assignment is None:
+            return Due()
+        if isinstance(outcome, End):
+            return self._ended(outcome, assignment, now)
+        return Due(self._passed(outcome, assignment))
+
+    def lost(self, suspects: Iterable[tuple[int, int]], now: float) -> Due:
+        """Take note of a worker's death; `suspects` are (call, item) as the worker knew them."""
+        named = list(suspects)
+        blamed = [
+            (one.entry, one.indices[item])
+            for call_id, item in named
+            if (one := self._assignments.get(call_id)) is not None and item < len(one.indices)
+        ]
+        self._assignments.clear()
+        self._on_trial = None
+        outcomes: list[Outcome] = []
+        for entry in list(self._entries.values()):
+            entry.running.clear()
+            for progress in entry.items.values():
+                progress.repeated = 0
+            if entry.stopped or not entry.items:
+                outcomes.append(self._end(entry, now))
+        for entry, index in blamed:
+            outcomes += self._blame(entry, index, now)
+        return Due(tuple(outcomes))
+
+    def resend(self) -> Due:
+        """Assign everything that is open to a new worker: suspects one after the other."""
+        calls = []
+        held = {(id(entry), index) for entry, index in self._probation}
+        for entry in self._entries.values():
+            rest = [index for index in entry.items if (id(entry), index) not in held]
+            if rest and not entry.running:
+                calls.append(self._assign(entry, rest))
+        return Due(calls=(*calls, *self._next_on_trial()))
+
+    def fail_all(self, error: EngineError, now: float) -> Due:
+        """End every call; what is not finished fails with `error`, unless it was stopped."""
+        outcomes: list[Outcome] = []
+        for entry in list(self._entries.values()):
+            if not entry.stopped:
+                outcomes += [Failure(entry.call.id, index, error) for index in sorted(entry.items)]
+                entry.items.clear()
+            outcomes.append(self._end(entry, now))
+        self._probation.clear()
+        self._on_trial = None
+        return Due(tuple(outcomes))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _passed(
+        self, outcome: Delta | Result | Failure, assignment: _Assignment
+    ) -> tuple[Outcome, ...]:
+        """Translate an item's outcome to the caller's call, without what the caller has."""
+        entry, index = assignment.entry, assignment.indices[outcome.item]
+        progress = entry.items.get(index)
+        if progress is None:
+            return ()
+        if isinstance(outcome, Delta):
+            return self._delta(outcome, entry, index, progress)
+        del entry.items[index]
+        if progress.repeated < len(progress.delivered):
+            return (_not_repeatable(entry, index),)
+        return (replace(outcome, call=entry.call.id, item=index),)
+
+    def _delta(
+        self, outcome: Delta, entry: _Entry, index: int, progress: _Progress
+    ) -> tuple[Outcome, ...]:
+        if progress.repeated == len(progress.delivered):
+            progress.delivered.append(outcome.value)
+            progress.repeated += 1
+            return (replace(outcome, call=entry.call.id, item=index),)
+        expected = progress.delivered[progress.repeated]
+        progress.repeated += 1
+        if outcome.value == expected:
+            return ()
+        del entry.items[index]
+        return (_not_repeatable(entry, index),)
+
+    def _ended(self, end: End, assignment: _Assignment, now: float) -> Due:
+        """Close an assignment; its call ends with its last item, or by a cancel or a deadline."""
+        entry = assignment.entry
+        del self._assignments[end.call], entry.running[end.call]
+        if end.reason is not EndReason.COMPLETED:
+            self._stop(entry, end.reason)
+        calls: tuple[Call, ...] = ()
+        if end.call == self._on_trial:
+            self._on_trial = None
+            calls = self._next_on_trial()
+        if entry.running or (entry.items and not entry.stopped):
+            return Due(calls=calls)
+        return Due((self._end(entry, now, end),), calls)
+
+    def _stop(self, entry: _Entry, reason: EndReason) -> None:
+        """Note why a call need not finish; of what it still has to run nothing is begun."""
+        entry.stopped = entry.stopped or reason
+        self._probation = deque(one for one in self._probation if one[0] is not entry)
+
+    def _end(self, entry: _Entry, now: float, end: End | None = None) -> End:
+        """Remove a call and build its end; the time it had no worker for counts as queued."""
+        self._entries.pop(entry.call.id, None)
+        reason = (entry.stopped if entry.items else None) or EndReason.COMPLETED
+        for call_id in entry.running:
+            self._assignments.pop(call_id, None)
+        if end is not None and not entry.again:
+            return replace(end, call=entry.call.id, reason=reason)
+        run_ms = 0.0 if end is None else end.run_ms
+        queued_ms = max(0.0, (now - entry.opened_at) * 1000 - run_ms)
+        return End(entry.call.id, reason, queued_ms, run_ms)
+
+    def _blame(self, entry: _Entry, index: int, now: float) -> list[Outcome]:
+        progress = entry.items.get(index)
+        if progress is None or entry.call.id not in self._entries:
+            return []
+        progress.strikes += 1
+        if progress.strikes < STRIKES:
+            self._probation.append((entry, index))
+            return []
+        self._probation = deque(one for one in self._probation if one != (entry, index))
+        del entry.items[index]
+        error = EngineError("this input ended the worker twice; it is not run again")
+        outcomes: list[Outcome] = [Failure(entry.call.id, index, error)]
+        if not entry.items:
+            outcomes.append(self._end(entry, now))
+        return outcomes
+
+    def _next_on_trial(self) -> tuple[Call, ...]:
+        if self._on_trial is not None or not self._probation:
+            return ()
+        entry, index = self._probation.popleft()
+        call = self._assign(entry, [index])
+        self._on_trial = call.id
+        return (call,)
+
+    def _assign(self, entry: _Entry, indices: list[int]) -> Call:
+        entry.again = True
+        items = tuple(entry.call.items[index] for index in indices)
+        call = replace(entry.call, id=self._new_id(), items=items)
+        self._note(call.id, _Assignment(entry, tuple(indices)))
+        return call
+
+    def _note(self, call_id: int, assignment: _Assignment) -> None:
+        self._assignments[call_id] = assignment
+        assignment.entry.running[call_id] = assignment
+
+
+def _not_repeatable(entry: _Entry, index: int) -> Failure:
+    message = "the worker died and what it had given could not be repeated; send the job again"
+    return Failure(entry.call.id, index, WorkerLost(message))
