@@ -3,7 +3,7 @@
     python -m benchmarks.endpoint [--clients 1,8,32] [--rounds 3] [--seconds 8]
 
 Prints chunks a second, time to the first result, job latency and the event loop's lag, each as
-the median over the rounds with their least and most, and the ratio of the two rounds by round.
+the median over the rounds with their least and most, and the ratios round by round.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARTICLE = Path(__file__).parent.parent / "examples" / "article.txt"
 HEAD = """\
 | clients | server | chunks/s | first ms, p50 | job ms, p50 | job ms, p99 | loop lag ms, p99 |
 |-|-|-|-|-|-|-|"""
-PEER, OURS = "plain endpoint", "wsproc"
+PEER, BARE, OURS = "plain endpoint", "the same, bare model", "wsproc"
 
 
 def main() -> None:
@@ -47,14 +47,14 @@ def main() -> None:
         f"machine: {os.cpu_count()} cores, {platform.processor() or platform.machine()}, "
         f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f} at the start"
     )
-    with servers(options.model) as (endpoint, ours):
-        asyncio.run(compare({PEER: endpoint, OURS: ours[0]}, ours[1], counts, options))
+    with servers(options.model) as (clients, lag):
+        asyncio.run(compare(clients, lag, counts, options))
 
 
 async def compare(
     clients: dict[str, Client], lag: Lag, counts: list[int], options: argparse.Namespace
 ) -> None:
-    """Measure both in turn at each number of clients and print a table."""
+    """Measure all in turn at each number of clients and print a table."""
     texts = sample_texts()
     for client in clients.values():
         await measure(client, 4, 1.0, texts)
@@ -70,8 +70,9 @@ async def compare(
                     lags.append(lag.p99_ms(before))
         for name, tallies in rounds.items():
             print(row(count, name, tallies, spread(lags, 0) if name == OURS else ""))
-        ratios = [a.rate / b.rate for a, b in zip(rounds[OURS], rounds[PEER], strict=True)]
-        print(f"| {count} | ratio | {spread(ratios, 2)} | | | | |", flush=True)
+        for peer in (PEER, BARE):
+            ratios = [a.rate / b.rate for a, b in zip(rounds[OURS], rounds[peer], strict=True)]
+            print(f"| {count} | wsproc / {peer} | {spread(ratios, 2)} | | | | |", flush=True)
 
 
 def row(count: int, name: str, tallies: list[Tally], lag: str) -> str:
@@ -128,29 +129,37 @@ class Lag:
 
 
 @contextmanager
-def servers(model: str) -> Iterator[tuple[Client, tuple[Client, Lag]]]:
-    """Run both servers; yield a client of each, and the lag of ours."""
-    peer, ours = free_port(), free_port()
-    environment = {**os.environ, "PEER_MODEL": model}
-    commands = [
-        ["-m", "uvicorn", "benchmarks.plain_app:app", "--port", str(peer), "--log-level", "error"],
-        ["-m", "wsproc", "serve", "--port", str(ours), "--sentiment", model],
-    ]
-    processes = [
-        subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.DEVNULL)
-        for command in commands
-    ]
+def servers(model: str) -> Iterator[tuple[dict[str, Client], Lag]]:
+    """Run the servers; yield a client of each by name, and the lag of ours."""
+    ports = {name: free_port() for name in (PEER, BARE, OURS)}
+    commands = {name: _peer(ports[name]) for name in (PEER, BARE)}
+    commands[OURS] = ["-m", "wsproc", "serve", "--port", str(ports[OURS]), "--sentiment", model]
+    processes = {}
     try:
-        wait_for(f"http://127.0.0.1:{peer}/healthz", processes[0])
-        wait_for(f"http://127.0.0.1:{ours}/readyz", processes[1])
-        lag = Lag(f"http://127.0.0.1:{ours}/metrics")
-        ours_client = websocket_client(f"ws://127.0.0.1:{ours}/", CHUNK_SIZE)
-        yield http_client("127.0.0.1", peer, CHUNK_SIZE), (ours_client, lag)
+        for name, command in commands.items():
+            bare = "1" if name == BARE else ""
+            environment = {**os.environ, "PEER_MODEL": model, "PEER_BARE": bare}
+            processes[name] = subprocess.Popen(
+                [sys.executable, *command],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        for name, process in processes.items():
+            ready = "readyz" if name == OURS else "healthz"
+            wait_for(f"http://127.0.0.1:{ports[name]}/{ready}", process)
+        clients = {name: http_client("127.0.0.1", ports[name], CHUNK_SIZE) for name in (PEER, BARE)}
+        clients[OURS] = websocket_client(f"ws://127.0.0.1:{ports[OURS]}/", CHUNK_SIZE)
+        yield clients, Lag(f"http://127.0.0.1:{ports[OURS]}/metrics")
     finally:
-        for process in processes:
+        for process in processes.values():
             process.terminate()
-        for process in processes:
+        for process in processes.values():
             process.wait()
+
+
+def _peer(port: int) -> list[str]:
+    return ["-m", "uvicorn", "benchmarks.plain_app:app", "--port", str(port)]
 
 
 def free_port() -> int:

@@ -1,7 +1,9 @@
 """The peer: a plain streaming endpoint, one chunk at a time, on the same model; written fairly.
 
 It is what many services start as: FastAPI, a request a text, a loop over its chunks inside of the
-response's generator, one JSON object a line. The usual pause between two chunks is left out.
+response's generator, a transformers pipeline, one JSON object a line. The usual pause between two
+chunks is left out. With PEER_BARE=1 the model is called without the pipeline, which is leaner than
+what such services do.
 
     uvicorn benchmarks.plain_app:app --port 8000
 """
@@ -16,7 +18,7 @@ import torch
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from wsproc.engine.models.source import resolve
 
@@ -28,6 +30,8 @@ assert _SOURCE is not None
 _TOKENIZER = AutoTokenizer.from_pretrained(_SOURCE.location)
 _MODEL = AutoModelForSequenceClassification.from_pretrained(_SOURCE.location, dtype=torch.float32)
 _MODEL.eval()
+_PIPELINE = pipeline("text-classification", model=_MODEL, tokenizer=_TOKENIZER)
+_BARE = os.environ.get("PEER_BARE") == "1"
 
 app = FastAPI()
 
@@ -41,6 +45,9 @@ class Request(BaseModel):
 
 def classify(text: str) -> tuple[str, float]:
     """Return the label of one chunk and its probability."""
+    if not _BARE:
+        (answer,) = _PIPELINE(text, truncation=True, max_length=256)
+        return answer["label"].upper(), float(answer["score"])
     with torch.inference_mode():
         tokens = _TOKENIZER(text, truncation=True, max_length=256, return_tensors="pt")
         probabilities = _MODEL(**tokens).logits.softmax(-1)[0]

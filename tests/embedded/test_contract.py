@@ -312,7 +312,7 @@ async def test_the_models_are_not_in_the_servers_process(embedded_port):
     server = psutil.Process(connections[0].pid)
     loaded = {one.path for one in server.memory_maps()}
     assert not [path for path in loaded if "/torch/" in path or "/spacy/" in path]
-    assert len(server.children()) == 2
+    assert len(server.children()) >= 2
 
 
 async def test_wscat_style_job_without_an_id_is_served(embedded_url):

@@ -254,3 +254,20 @@ async def test_closing_ends_open_calls(caplog: pytest.LogCaptureFixture):
         WorkerLost("the engine was shut down")
     }
     assert caplog.records == []
+
+
+@pytest.mark.usefixtures("quick_restarts")
+async def test_replicas_share_the_calls_and_survive_the_death_of_one():
+    """Calls go to the worker with the fewest open; none is lost with the one that dies."""
+    async with Engine(config(replicas=2)) as engine:
+        assert engine.pids.keys() == {"device", "device-2"}
+        endless = [engine.call("countdown", [{"n": None}]) for _ in range(4)]
+        for stream in endless:
+            await anext(aiter(stream))
+        os.kill(engine.pids["device"], signal.SIGKILL)
+        short = [engine.call("countdown", [{"n": 2}]) for _ in range(4)]
+        pids = {result.value["pid"] for stream in short async for result in stream.results()}
+        assert engine.pids["device-2"] in pids
+        for stream in endless:
+            await stream.aclose()
+        assert {stream.end.reason for stream in endless if stream.end} == {EndReason.CANCELLED}

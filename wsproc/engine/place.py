@@ -82,6 +82,11 @@ class Place:
         """The process id of the worker, None while there is none."""
         return self._worker.pid if self._worker is not None else None
 
+    @property
+    def load(self) -> int:
+        """How many calls are open."""
+        return len(self._ledger)
+
     def unavailable(self) -> str | None:
         """Say in words why no call is taken now. A worker that is coming back is no reason."""
         if self._closing:

@@ -39,7 +39,10 @@ class Engine:
         self._ids = itertools.count(1)
         self._open: dict[int, CallStream] = {}
         self._places = [self._place(*group) for group in self.config.groups()]
-        self._place_of = {stage: place for place in self._places for stage in place.stages}
+        self._places_of: dict[str, list[Place]] = {}
+        for place in self._places:
+            for stage in place.stages:
+                self._places_of.setdefault(stage, []).append(place)
 
     def __repr__(self) -> str:
         return f"<Engine {', '.join(map(repr, self._places))}>"
@@ -59,7 +62,7 @@ class Engine:
     @property
     def stages(self) -> tuple[str, ...]:
         """The stages that this engine serves."""
-        return tuple(self._place_of)
+        return tuple(self._places_of)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -99,11 +102,10 @@ class Engine:
 
         A worker that died and is coming back is no reason: calls wait for it.
         """
-        place = self._place_of.get(stage)
-        if place is None:
+        if stage not in self._places_of:
             served = ", ".join(self.stages) or "none"
             return f"this server has no {stage} model; it serves {served}"
-        return place.unavailable()
+        return self._choose(stage).unavailable()
 
     def call(
         self,
@@ -123,7 +125,7 @@ class Engine:
         reason = self.unavailable(stage)
         if reason is not None:
             raise ModelUnavailable(reason)
-        place = self._place_of[stage]
+        place = self._choose(stage)
         call = Call(next(self._ids), stage, tuple(items), owner, priority, deadline)
         stream = CallStream(call, place.cancel)
         if not call.items:
@@ -132,6 +134,13 @@ class Engine:
         place.open(call)
         self._open[call.id] = stream
         return stream
+
+    def _choose(self, stage: str) -> Place:
+        """Return the place that serves a stage and has the least to do."""
+        places = self._places_of[stage]
+        return min(
+            places, key=lambda one: (one.unavailable() is not None, not one.serving, one.load)
+        )
 
     def _place(self, name: str, stages: Mapping[str, Mapping[str, Any]], threads: int) -> Place:
         return Place(
