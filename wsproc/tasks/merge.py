@@ -18,38 +18,38 @@ async def merge(*generators: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]
 
     Closing the merged generator closes all of them and waits for that.
     """
-    queue: asyncio.Queue[T] = asyncio.Queue(_WAITING)
-    pumps = [asyncio.create_task(_pump(generator, queue)) for generator in generators]
-    everything = asyncio.ensure_future(_first_failure(pumps))
+    queue: asyncio.Queue[T | _End] = asyncio.Queue(_WAITING)
+    failures: list[Exception] = []
+    pumps = [asyncio.create_task(_pump(one, queue, failures)) for one in generators]
+    running = len(pumps)
     try:
-        while not (everything.done() and queue.empty()):
-            getter = asyncio.ensure_future(queue.get())
-            try:
-                await asyncio.wait({getter, everything}, return_when=asyncio.FIRST_COMPLETED)
-                if getter.done():
-                    yield getter.result()
-                elif queue.empty():
-                    break
-            finally:
-                getter.cancel()
-        await everything
+        while running and not failures:
+            item = await queue.get()
+            if isinstance(item, _End):
+                running -= 1
+            else:
+                yield item
+        if failures:
+            raise failures[0]
     finally:
-        for task in (everything, *pumps):
-            task.cancel()
-        await asyncio.gather(everything, *pumps, return_exceptions=True)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
 
 
-async def _pump(generator: AsyncGenerator[T, None], queue: asyncio.Queue[T]) -> None:
-    async with aclosing(generator):
-        async for item in generator:
-            await queue.put(item)
+class _End:
+    """What a pump puts into the queue behind its generator's last item."""
 
 
-async def _first_failure(pumps: list[asyncio.Task[None]]) -> None:
-    """Return when all pumps are through; stop them and raise at the first exception."""
+async def _pump(
+    generator: AsyncGenerator[T, None], queue: asyncio.Queue[T | _End], failures: list[Exception]
+) -> None:
+    """Move a generator's items into the queue; a failure is noted at once, whatever waits there."""
     try:
-        for pump in asyncio.as_completed(pumps):
-            await pump
-    finally:
-        for task in pumps:
-            task.cancel()
+        async with aclosing(generator):
+            async for item in generator:
+                await queue.put(item)
+                await asyncio.sleep(0)  # the others' turn: a queue is not fair to those who wait
+    except Exception as error:
+        failures.append(error)
+    await queue.put(_End())
