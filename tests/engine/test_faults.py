@@ -271,12 +271,12 @@ async def test_e4_an_input_that_crashes_the_worker(deaths: Callable[[], int]):
 
 
 async def test_e4_the_neighbours_are_other_callers(deaths: Callable[[], int]):
-    """E4: 32 callers of one item each, of whom two crash it: thirty are right."""
+    """E4: 32 callers of one item each, of whom one crashes it: the others are right."""
     async with Engine(config(options={"rows": 32})) as engine:
-        items = [{"text": f"text {n}", **({"abort": 1} if n in (3, 30) else {})} for n in range(32)]
+        items = [{"text": f"text {n}", **({"abort": 1} if n == 30 else {})} for n in range(32)]
         answers = await asyncio.gather(*(reverse(engine, item) for item in items))
-        assert [n for n, answer in enumerate(answers) if errors(answer)] == [3, 30]
-        assert deaths() == 3
+        assert [n for n, answer in enumerate(answers) if errors(answer)] == [30]
+        assert deaths() == 2
 
 
 async def test_e5_an_exception_in_a_batch(deaths: Callable[[], int]):
