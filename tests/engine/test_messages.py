@@ -51,7 +51,7 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Loading, TEXTS),
     st.builds(Ready, st.dictionaries(TEXTS, VALUES, max_size=2)),
     st.builds(Broken, FAILURES),
-    st.builds(Outcomes, st.lists(OUTCOMES, max_size=4), st.dictionaries(TEXTS, TIMES, max_size=2)),
+    st.builds(Outcomes, st.lists(OUTCOMES, max_size=4)),
 )
 
 

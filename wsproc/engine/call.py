@@ -25,7 +25,6 @@ Value: TypeAlias = Mapping[str, Any]
 """The JSON object that a stage gives back, for a delta or for a result."""
 
 DEFAULT_PRIORITY = 5
-HIGHEST_PRIORITY = 9
 
 
 class EndReason(StrEnum):

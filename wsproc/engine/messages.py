@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import orjson
@@ -79,10 +79,9 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """From a worker: all outcomes of one step, and its figures since the last message."""
+    """From a worker: all outcomes of one step."""
 
     outcomes: Sequence[Outcome]
-    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +132,8 @@ def _to_json(message: Message, now: float) -> list[Any]:
         case Open(call):
             left = None if call.deadline is None else call.deadline - now
             return ["open", call.id, call.stage, call.items, call.owner, call.priority, left]
-        case Outcomes(outcomes, figures):
-            return ["outcomes", [_outcome_to_json(one) for one in outcomes], figures]
+        case Outcomes(outcomes):
+            return ["outcomes", [_outcome_to_json(one) for one in outcomes]]
         case Broken(error):
             return ["broken", error.code, error.message]
         case _:
@@ -176,8 +175,8 @@ def _outcome_from_json(values: list[Any]) -> Outcome:
 
 
 def _outcomes(values: list[Any], now: float) -> Outcomes:
-    outcomes, figures = values
-    return Outcomes([_outcome_from_json(one) for one in outcomes], figures)
+    (outcomes,) = values
+    return Outcomes([_outcome_from_json(one) for one in outcomes])
 
 
 def _broken(values: list[Any], now: float) -> Broken:
