@@ -270,13 +270,17 @@ async def test_e4_an_input_that_crashes_the_worker(deaths: Callable[[], int]):
         assert errors(await reverse(engine, {"text": "abc"})) == []
 
 
-async def test_e4_the_neighbours_are_other_callers(deaths: Callable[[], int]):
-    """E4: 32 callers of one item each, of whom one crashes it: the others are right."""
+@pytest.mark.parametrize("poison", [{30}, {3, 30}])
+async def test_e4_the_neighbours_are_other_callers(poison: set[int], deaths: Callable[[], int]):
+    """E4: 32 callers of one item each; some crash the worker, and the others are right.
+
+    Each of those is known for certain by its second death, so nobody is blamed for another's.
+    """
     async with Engine(config(options={"rows": 32})) as engine:
-        items = [{"text": f"text {n}", **({"abort": 1} if n == 30 else {})} for n in range(32)]
+        items = [{"text": f"text {n}", **({"abort": 1} if n in poison else {})} for n in range(32)]
         answers = await asyncio.gather(*(reverse(engine, item) for item in items))
-        assert [n for n, answer in enumerate(answers) if errors(answer)] == [30]
-        assert deaths() == 2
+        assert {n for n, answer in enumerate(answers) if errors(answer)} == poison
+        assert deaths() <= 2 * len(poison)
 
 
 async def test_e5_an_exception_in_a_batch(deaths: Callable[[], int]):

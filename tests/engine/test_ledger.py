@@ -179,25 +179,28 @@ def test_a_call_with_nothing_left_ends_with_its_worker():
     assert ledger.resend() == Due()
 
 
-def test_suspects_are_tried_one_after_the_other():
-    """What was not on the device is run at once, beside the first of them."""
+def test_suspects_share_no_step_with_others():
+    """Each is a call of its own, to be run alone; what was not on the device runs as before."""
     ledger = make()
     sent(ledger, call(1, 3), call(2, 1))
     ledger.lost([(1, 0), (1, 2), (2, 0)], 0.0)
-    rest, first = ledger.resend().calls
-    assert (rest.items, first.items) == (({"n": 1},), ({"n": 0},))
-    due = ledger.take(Result(rest.id, 0, {"r": 1}), 0.0)
-    assert due == Due((Result(1, 1, {"r": 1}),))
-    assert ledger.take(completed(rest.id), 0.0) == Due()
-    assert ledger.take(Result(first.id, 0, {"r": 0}), 0.0).calls == ()
-    (second,) = ledger.take(completed(first.id), 0.0).calls
-    assert second.items == ({"n": 2},)
-    ledger.take(Result(second.id, 0, {"r": 2}), 0.0)
-    due = ledger.take(completed(second.id), 1.0)
-    assert [(one.call, one.reason) for one in due.outcomes] == [(1, EndReason.COMPLETED)]
-    (third,) = due.calls
-    ledger.take(Result(third.id, 0, {}), 0.0)
-    assert ledger.take(completed(third.id), 1.0).calls == ()
+    calls = ledger.resend().calls
+    tried = [(one.items, one.alone) for one in calls]
+    assert tried == [
+        (({"n": 0},), True),
+        (({"n": 2},), True),
+        (({"n": 1},), False),
+        (({"n": 0},), True),
+    ]
+    first, second, rest, other = calls
+    for one, item in ((rest, 1), (first, 0), (second, 2)):
+        due = ledger.take(Result(one.id, 0, {"r": item}), 0.0)
+        assert due == Due((Result(1, item, {"r": item}),))
+    assert flat(*(ledger.take(completed(one.id), 0.0) for one in (rest, first))) == []
+    ends = ledger.take(completed(second.id), 1.0).outcomes
+    assert [(one.call, one.reason) for one in ends] == [(1, EndReason.COMPLETED)]
+    ledger.take(Result(other.id, 0, {}), 0.0)
+    ledger.take(completed(other.id), 1.0)
     assert len(ledger) == 0
 
 
@@ -206,13 +209,14 @@ def test_a_suspect_of_two_deaths_fails_alone():
     ledger = make()
     sent(ledger, call(1, 2), call(2, 1))
     ledger.lost([(1, 0), (2, 0)], 0.0)
-    rest, trial = ledger.resend().calls
+    trial, rest, other = ledger.resend().calls
     due = ledger.lost([(trial.id, 0)], 0.0)
     assert due.calls == ()
     error = EngineError("this input ended the worker twice; it is not run again")
     assert due.outcomes == (Failure(1, 0, error),)
-    rest, trial = ledger.resend().calls
-    assert (rest.items, trial.items) == (({"n": 1},), ({"n": 0},))
+    rest, other = ledger.resend().calls
+    assert (rest.items, rest.alone) == (({"n": 1},), False)
+    assert (other.items, other.alone) == (({"n": 0},), True)
     ledger.take(Result(rest.id, 0, {}), 0.0)
     assert [one.call for one in ledger.take(completed(rest.id), 0.0).outcomes] == [1]
 
@@ -229,45 +233,43 @@ def test_a_call_of_one_suspect_ends_with_its_second_death():
     assert ledger.resend() == Due()
 
 
-def test_one_on_trial_that_was_not_on_the_device_is_cleared():
-    """It did nothing when the worker died, so it is run at once with the others."""
+def test_one_that_another_death_does_not_name_keeps_its_one_strike():
+    """It did nothing when the worker died; it still shares no step with others."""
     ledger = make()
     sent(ledger, call(1, 2))
     ledger.lost([(1, 0), (1, 1)], 0.0)
-    ledger.resend()
+    _, second = ledger.resend().calls
     ledger.lost([], 0.0)
-    rest, trial = ledger.resend().calls
-    assert (rest.items, trial.items) == (({"n": 0},), ({"n": 1},))
+    assert [one.alone for one in ledger.resend().calls] == [True, True]
+    assert second.items == ({"n": 1},)
 
 
 def test_a_cancel_names_every_assignment():
-    """Of a call that runs in parts; its end comes with the last. What waits never runs."""
+    """Of a call that runs in parts; its end comes with the last of them."""
     ledger = make()
     sent(ledger, call(1, 3), call(2))
-    ledger.lost([(1, 0), (1, 1), (2, 0)], 0.0)
-    rest, trial = ledger.resend().calls
+    ledger.lost([(1, 0), (2, 0)], 0.0)
+    trial, rest, _ = ledger.resend().calls
     running, due = ledger.cancel(1, 0.0)
-    assert (running, due) == ([rest.id, trial.id], Due())
+    assert (running, due) == ([trial.id, rest.id], Due())
     assert ledger.take(End(rest.id, EndReason.CANCELLED, 0.0, 0.0), 0.0) == Due()
     due = ledger.take(End(trial.id, EndReason.CANCELLED, 0.0, 0.0), 0.0)
     assert [(one.call, one.reason) for one in due.outcomes] == [(1, EndReason.CANCELLED)]
-    assert [one.items for one in due.calls] == [({"n": 0},)]
 
 
 @pytest.mark.parametrize("reason", [EndReason.CANCELLED, EndReason.DEADLINE])
 def test_a_call_that_was_stopped_in_one_part_ends_so(reason: EndReason):
-    """Also where another part is finished behind that; what waited is dropped."""
+    """Also where another part is finished behind that."""
     ledger = make()
     sent(ledger, call(1, 3))
-    ledger.lost([(1, 0), (1, 1)], 0.0)
-    rest, trial = ledger.resend().calls
+    ledger.lost([(1, 0)], 0.0)
+    trial, rest = ledger.resend().calls
     if reason is EndReason.CANCELLED:
         ledger.cancel(1, 0.0)
     assert ledger.take(End(rest.id, reason, 0.0, 0.0), 0.0) == Due()
     ledger.take(Result(trial.id, 0, {}), 0.0)
     due = ledger.take(completed(trial.id), 0.0)
     assert [(one.call, one.reason) for one in due.outcomes] == [(1, reason)]
-    assert due.calls == ()
     assert len(ledger) == 0
 
 
@@ -277,7 +279,7 @@ def test_a_call_that_was_stopped_in_one_part_is_not_run_again(reason: EndReason)
     ledger = make()
     sent(ledger, call(1, 2))
     ledger.lost([(1, 0)], 0.0)
-    rest, trial = ledger.resend().calls
+    trial, rest = ledger.resend().calls
     if reason is EndReason.CANCELLED:
         ledger.cancel(1, 0.0)
     ledger.take(End(rest.id, reason, 0.0, 0.0), 0.0)
@@ -376,7 +378,6 @@ class Owing(RuleBasedStateMachine):
         self.ledger = Ledger(self.ids.__next__)
         self.seen: dict[int, Seen] = {}
         self.jobs: dict[int, Job] = {}
-        self.held: set[tuple[int, int]] = set()
         self.serving = False
 
     @initialize(serving=st.booleans())
@@ -458,9 +459,6 @@ class Owing(RuleBasedStateMachine):
         for call_id, item in blamed:
             value = self.jobs[call_id].call.items[item]
             self.note_strike(value["call"], value["index"])
-        on_trial = {(c, i) for c, i in self.held if self.runs(c, i)}
-        named = {self.name(call_id, item) for call_id, item in blamed}
-        self.held -= on_trial - named
         self.jobs.clear()
         self.serving = False
         self.settle(self.ledger.lost(blamed, 0.0))
@@ -484,30 +482,20 @@ class Owing(RuleBasedStateMachine):
     # --- what holds -----------------------------------------------------------------------------
 
     @invariant()
-    def one_suspect_at_a_time(self) -> None:
-        """And each in an assignment of its own."""
-        suspected = [
-            job
-            for job in self.jobs.values()
-            if any(self.name(job.call.id, item) in self.held for item in job.given)
-        ]
-        assert len(suspected) <= 1
-        assert all(len(job.call.items) == 1 for job in suspected)
+    def suspects_run_alone(self) -> None:
+        """Each in an assignment of its own; everything else runs with others."""
+        for job in self.jobs.values():
+            strikes = self.caller_of(job).strikes
+            suspected = [value for value in job.call.items if strikes.get(value["index"])]
+            assert bool(suspected) is job.call.alone
+            assert not suspected or len(job.call.items) == 1
 
     @invariant()
     def every_call_is_looked_after(self) -> None:
-        """While a worker serves, an open call runs, or waits for a suspect that runs."""
-        if not self.serving:
-            return
-        trial = any(
-            self.name(job.call.id, item) in self.held
-            for job in self.jobs.values()
-            for item in range(len(job.call.items))
-        )
-        for seen in self.seen.values():
-            if seen.end is None:
-                runs = any(self.caller_of(job) is seen for job in self.jobs.values())
-                assert runs or trial
+        """While a worker serves, an open call runs."""
+        if self.serving:
+            running = {id(self.caller_of(job)) for job in self.jobs.values()}
+            assert all(id(seen) in running for seen in self.seen.values() if seen.end is None)
 
     @invariant()
     def the_ledger_counts_the_open_calls(self) -> None:
@@ -544,11 +532,6 @@ class Owing(RuleBasedStateMachine):
             for item, value in enumerate(job.call.items)
         )
 
-    def name(self, assignment: int, item: int) -> tuple[int, int]:
-        """Return an item's name as its caller knows it."""
-        value = self.jobs[assignment].call.items[item]
-        return value["call"], value["index"]
-
     def caller_of(self, job: Job) -> Seen:
         """Return the call that an assignment is a part of."""
         return self.seen[job.call.items[0]["call"]]
@@ -572,9 +555,7 @@ class Owing(RuleBasedStateMachine):
 
     def stop(self, call_id: int, reason: EndReason) -> None:
         """End an assignment."""
-        job = self.jobs.pop(call_id)
-        for value in job.call.items:
-            self.held.discard((value["call"], value["index"]))
+        del self.jobs[call_id]
         self.settle(self.ledger.take(End(call_id, reason, 0.0, 0.0), 0.0))
 
     def note_strike(self, call_id: int, index: int) -> None:
@@ -582,7 +563,6 @@ class Owing(RuleBasedStateMachine):
         seen = self.seen[call_id]
         if index in seen.open and not (seen.cancelled or seen.expired):
             seen.strikes[index] = seen.strikes.get(index, 0) + 1
-            self.held.add((call_id, index))
 
     def settle(self, due: Due) -> None:
         """Hand outcomes to the callers, who check them, and assignments to the worker."""
@@ -614,14 +594,12 @@ class Owing(RuleBasedStateMachine):
             assert seen.refused
         elif "ended the worker" in outcome.error.message:
             assert seen.strikes[outcome.item] == STRIKES
-            self.held.discard((outcome.call, outcome.item))
         else:
             assert isinstance(outcome.error, WorkerLost) or outcome.error.message == "as drawn"
 
     def check_end(self, seen: Seen, end: End) -> None:
         """Check how a call ended."""
         seen.end = end
-        self.held = {one for one in self.held if one[0] != end.call}
         if end.reason is EndReason.COMPLETED:
             assert seen.open == []
         else:

@@ -41,6 +41,7 @@ CALLS = st.builds(
     TEXTS,
     st.integers(0, 9),
     st.none(),
+    st.booleans(),
 )
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Load, st.dictionaries(TEXTS, VALUES, max_size=2)),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from wsproc.engine.call import Call
-from wsproc.engine.scheduler import AGING_S, QUANTUM, Scheduler, Step, Ticket
+from wsproc.engine.fair_queue import QUANTUM, Ticket
+from wsproc.engine.scheduler import AGING_S, Scheduler, Step
 from wsproc.engine.stages.stage import StepBudget
 
 IDS = itertools.count(1)
@@ -125,18 +126,41 @@ def test_owners_take_turns_inside_a_priority():
     assert "one" in served[:2]
 
 
-def test_turns_are_of_tokens_and_not_of_items():
-    """An owner with heavy items gets as many tokens as one with light ones."""
-    scheduler = one_stage(rows=1, tokens=1000)
-    add(scheduler, call(200, owner="light"), weight=QUANTUM // 4)
-    add(scheduler, call(200, owner="heavy"), weight=QUANTUM * 2)
-    tokens = {"light": 0, "heavy": 0}
-    for _ in range(120):
+def test_a_newcomer_beside_many_long_jobs_is_in_the_next_step():
+    """64 owners with 25 chunks each are at work, and a step holds eight chunks."""
+    scheduler = one_stage(rows=64, tokens=8 * QUANTUM)
+    for number in range(64):
+        add(scheduler, call(25, owner=f"long{number}"), weight=QUANTUM - 1)
+    for _ in range(20):
+        finish_all(scheduler, scheduler.next_step(0.0))
+    add(scheduler, call(owner="short"), weight=QUANTUM - 1)
+    assert "short" in owners(scheduler.next_step(0.0))
+
+
+def test_a_ticket_that_runs_alone_shares_no_step():
+    """Its steps alternate with those of the others; two such tickets take turns."""
+    scheduler = one_stage()
+    add(scheduler, call(2, owner="usual"))
+    one, two = (add(scheduler, call(owner=name, alone=True)) for name in ("one", "two"))
+    seen = []
+    for _ in range(6):
         step = scheduler.next_step(0.0)
-        for ticket in step.admitted:
-            tokens[ticket.call.owner] += ticket.weight
-        finish_all(scheduler, step)
-    assert abs(tokens["light"] - tokens["heavy"]) <= 4 * QUANTUM
+        seen.append([ticket.call.owner for ticket in (*step.resumed, *step.admitted)])
+    assert seen == [["one"], ["usual"] * 2, ["two"], ["usual"] * 2, ["one"], ["usual"] * 2]
+    scheduler.cancel(one.id)
+    assert scheduler.next_step(0.0).resumed[0].call is two
+
+
+def test_tickets_that_run_alone_hold_rows():
+    """With every row held by them, what waits waits, and no step is empty."""
+    scheduler = one_stage(rows=2)
+    for _ in range(3):
+        add(scheduler, call(alone=True))
+    add(scheduler, call(owner="waits"))
+    steps = [scheduler.next_step(0.0) for _ in range(5)]
+    admitted = [ticket for step in steps for ticket in step.admitted]
+    assert len(admitted) == 2
+    assert all(len(step.resumed) + len(step.admitted) == 1 for step in steps)
 
 
 def test_a_higher_priority_goes_first():
@@ -253,22 +277,19 @@ def test_weights_of_another_number_change_nothing(weights: list[int]):
     assert scheduler.cancel(two.id) is None
 
 
-@given(
-    st.lists(st.integers(1, 5), min_size=2, max_size=6),
-    st.integers(1, 300),
-    st.integers(1, 300),
-)
-def test_no_owner_waits_longer_than_the_others_turns(backlogs: list[int], weight: int, mine: int):
-    """An item of `mine` tokens waits until every other owner had its quanta for it, no longer."""
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.integers(1, 300))
+def test_no_owner_waits_longer_than_the_others_turns(backlogs: list[int], weight: int):
+    """The second of an owner's tickets waits until everybody had a turn or two, no longer."""
     scheduler = one_stage(rows=1, tokens=1000)
     for number, backlog in enumerate(backlogs):
         add(scheduler, call(50 * backlog, owner=f"other{number}"), weight=weight)
-    add(scheduler, call(owner="me"), weight=mine)
-    rounds = -(-mine // QUANTUM)
-    bound = len(backlogs) * (rounds * QUANTUM // weight + rounds + 1) + 1
+    add(scheduler, call(2, owner="me"), weight=weight)
+    left = 2
+    bound = len(backlogs) * 2 * (QUANTUM // weight + 2) + 2
     for _ in range(bound):
         step = scheduler.next_step(0.0)
-        if owners(step) == ["me"]:
+        left -= owners(step) == ["me"]
+        if not left:
             return
         finish_all(scheduler, step)
     pytest.fail(f"not served in {bound} steps")
@@ -297,11 +318,12 @@ class Device(RuleBasedStateMachine):
         priority=st.sampled_from([0, 5, 9]),
         weight=st.integers(0, 80),
         patience=st.none() | st.floats(0.1, 5),
+        alone=st.sampled_from([False, False, True]),
     )
-    def submit(self, items, stage, owner, priority, weight, patience) -> None:
+    def submit(self, items, stage, owner, priority, weight, patience, alone) -> None:
         """Queue a call."""
         deadline = None if patience is None else self.now + patience
-        one = call(items, owner, priority, stage=stage, deadline=deadline)
+        one = call(items, owner, priority, stage=stage, deadline=deadline, alone=alone)
         add(self.scheduler, one, weight, self.now)
         self.open[one.id] = set(range(items))
         self.calls[one.id] = one
@@ -328,15 +350,21 @@ class Device(RuleBasedStateMachine):
         if step is None:
             return
         self._check(step)
-        self.running[step.stage] = [*step.resumed, *step.admitted]
-        for ticket in list(self.running[step.stage]):
+        self.running[step.stage] += step.admitted
+        for ticket in (*step.resumed, *step.admitted):
             if data.draw(st.booleans()):
                 self._finish(ticket)
 
     def _check(self, step: Step) -> None:
-        assert list(step.resumed) == self.running[step.stage]
-        assert step.resumed or step.admitted
-        assert len(step.resumed) + len(step.admitted) <= self.ROWS
+        together = (*step.resumed, *step.admitted)
+        if any(ticket.call.alone for ticket in together):
+            assert len(together) == 1, "it shares a step"
+            assert set(step.resumed) <= set(self.running[step.stage])
+        else:
+            usual = [one for one in self.running[step.stage] if not one.call.alone]
+            assert list(step.resumed) == usual
+        assert together, "a step is empty"
+        assert len(self.running[step.stage]) + len(step.admitted) <= self.ROWS
         weights = [ticket.weight for ticket in step.admitted]
         assert sum(weights) <= self.TOKENS or len(weights) == 1
         for ticket in step.admitted:
@@ -375,8 +403,8 @@ class Device(RuleBasedStateMachine):
             step = self.scheduler.next_step(self.now)
             if step is None:
                 break
+            self.running[step.stage] += step.admitted
             for ticket in (*step.resumed, *step.admitted):
-                self.running[step.stage] = [*step.resumed, *step.admitted]
                 self._finish(ticket)
         assert not self.open
         assert self.scheduler.idle

@@ -40,7 +40,8 @@ class Call:
     """Work for one stage on behalf of one owner.
 
     `owner` is who shares fairly (a connection, a principal); `priority` runs from 0 to 9, 9 first;
-    `deadline` is on the clock that the scheduler is given as `now`, in seconds, or None.
+    `deadline` is on the clock that the scheduler is given as `now`, in seconds, or None. Items of a
+    call that is to run `alone` share no step with others: one of them may have ended a worker.
     """
 
     id: int
@@ -49,6 +50,7 @@ class Call:
     owner: str = ""
     priority: int = DEFAULT_PRIORITY
     deadline: float | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

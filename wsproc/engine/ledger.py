@@ -6,14 +6,13 @@ Rules:
   death what was not finished is assigned anew.
 - Items are pure, so running one again gives the same deltas; those that the caller has are skipped
   and compared. Where they differ (a generation without a seed), the item fails as lost.
-- Items that were on the device when the worker died are suspects. A suspect is run again only when
-  no other suspect runs, so that the next death tells who was to blame; a suspect of two deaths
-  fails alone. Everything else is run again at once.
+- Items that were on the device when the worker died are suspects. A suspect is run again as a call
+  of its own that shares no step with others, so that the next death tells for certain who was to
+  blame; a suspect of two deaths fails alone. Everything else is run again as usual.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -84,8 +83,6 @@ class Ledger:
         self._new_id = new_id
         self._entries: dict[int, _Entry] = {}
         self._assignments: dict[int, _Assignment] = {}
-        self._probation: deque[tuple[_Entry, int]] = deque()
-        self._on_trial: int | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -105,7 +102,7 @@ class Ledger:
         entry = self._entries.get(call_id)
         if entry is None:
             return [], Due()
-        self._stop(entry, EndReason.CANCELLED)
+        entry.stopped = entry.stopped or EndReason.CANCELLED
         if entry.running:
             return list(entry.running), Due()
         return [], Due((self._end(entry, now),))
@@ -128,7 +125,6 @@ class Ledger:
             if (one := self._assignments.get(call_id)) is not None and item < len(one.indices)
         ]
         self._assignments.clear()
-        self._on_trial = None
         outcomes: list[Outcome] = []
         for entry in list(self._entries.values()):
             entry.running.clear()
@@ -141,14 +137,15 @@ class Ledger:
         return Due(tuple(outcomes))
 
     def resend(self) -> Due:
-        """Assign everything that is open to a new worker: suspects one after the other."""
+        """Assign everything that is open to a new worker: suspects alone, the rest together."""
         calls = []
-        held = {(id(entry), index) for entry, index in self._probation}
         for entry in self._entries.values():
-            rest = [index for index in entry.items if (id(entry), index) not in held]
-            if rest and not entry.running:
-                calls.append(self._assign(entry, rest))
-        return Due(calls=(*calls, *self._next_on_trial()))
+            suspects = [index for index, progress in entry.items.items() if progress.strikes]
+            rest = [index for index in entry.items if index not in suspects]
+            calls += [self._assign(entry, [index], alone=True) for index in suspects]
+            if rest:
+                calls.append(self._assign(entry, rest, alone=False))
+        return Due(calls=tuple(calls))
 
     def fail_all(self, error: EngineError, now: float) -> Due:
         """End every call; what is not finished fails with `error`, unless it was stopped."""
@@ -158,8 +155,6 @@ class Ledger:
                 outcomes += [Failure(entry.call.id, index, error) for index in sorted(entry.items)]
                 entry.items.clear()
             outcomes.append(self._end(entry, now))
-        self._probation.clear()
-        self._on_trial = None
         return Due(tuple(outcomes))
 
     # --- inside ---------------------------------------------------------------------------------
@@ -198,19 +193,10 @@ class Ledger:
         entry = assignment.entry
         del self._assignments[end.call], entry.running[end.call]
         if end.reason is not EndReason.COMPLETED:
-            self._stop(entry, end.reason)
-        calls: tuple[Call, ...] = ()
-        if end.call == self._on_trial:
-            self._on_trial = None
-            calls = self._next_on_trial()
+            entry.stopped = entry.stopped or end.reason
         if entry.running or (entry.items and not entry.stopped):
-            return Due(calls=calls)
-        return Due((self._end(entry, now, end),), calls)
-
-    def _stop(self, entry: _Entry, reason: EndReason) -> None:
-        """Note why a call need not finish; of what it still has to run nothing is begun."""
-        entry.stopped = entry.stopped or reason
-        self._probation = deque(one for one in self._probation if one[0] is not entry)
+            return Due()
+        return Due((self._end(entry, now, end),))
 
     def _end(self, entry: _Entry, now: float, end: End | None = None) -> End:
         """Remove a call and build its end; the time it had no worker for counts as queued."""
@@ -230,9 +216,7 @@ class Ledger:
             return []
         progress.strikes += 1
         if progress.strikes < STRIKES:
-            self._probation.append((entry, index))
             return []
-        self._probation = deque(one for one in self._probation if one != (entry, index))
         del entry.items[index]
         error = EngineError("this input ended the worker twice; it is not run again")
         outcomes: list[Outcome] = [Failure(entry.call.id, index, error)]
@@ -240,18 +224,10 @@ class Ledger:
             outcomes.append(self._end(entry, now))
         return outcomes
 
-    def _next_on_trial(self) -> tuple[Call, ...]:
-        if self._on_trial is not None or not self._probation:
-            return ()
-        entry, index = self._probation.popleft()
-        call = self._assign(entry, [index])
-        self._on_trial = call.id
-        return (call,)
-
-    def _assign(self, entry: _Entry, indices: list[int]) -> Call:
+    def _assign(self, entry: _Entry, indices: list[int], *, alone: bool) -> Call:
         entry.again = True
         items = tuple(entry.call.items[index] for index in indices)
-        call = replace(entry.call, id=self._new_id(), items=items)
+        call = replace(entry.call, id=self._new_id(), items=items, alone=alone)
         self._note(call.id, _Assignment(entry, tuple(indices)))
         return call
 

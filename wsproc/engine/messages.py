@@ -131,7 +131,8 @@ def _to_json(message: Message, now: float) -> list[Any]:
     match message:
         case Open(call):
             left = None if call.deadline is None else call.deadline - now
-            return ["open", call.id, call.stage, call.items, call.owner, call.priority, left]
+            head = ["open", call.id, call.stage, call.items]
+            return [*head, call.owner, call.priority, left, call.alone]
         case Outcomes(outcomes):
             return ["outcomes", [_outcome_to_json(one) for one in outcomes]]
         case Broken(error):
@@ -142,9 +143,9 @@ def _to_json(message: Message, now: float) -> list[Any]:
 
 
 def _open(values: list[Any], now: float) -> Open:
-    call_id, stage, items, owner, priority, left = values
+    call_id, stage, items, owner, priority, left, alone = values
     deadline = None if left is None else now + left
-    return Open(Call(call_id, stage, tuple(items), owner, priority, deadline))
+    return Open(Call(call_id, stage, tuple(items), owner, priority, deadline, alone))
 
 
 def _outcome_to_json(outcome: Outcome) -> list[Any]:

@@ -1,48 +1,33 @@
 """Who goes on the device next. Pure: no clock, thread or model; time comes in as `now`.
 
-Rules, all of them in this file:
+Rules:
 
 - One step is one stage's: the stages that have work take turns, so a long summary never keeps a
   short sentiment waiting for more than a step.
 - A stage's running tickets go on in every step of that stage; waiting ones join while the stage's
-  budget has rows and tokens left.
-- Waiting tickets join by priority; inside a priority the owners take turns by deficit round-robin,
-  so that an owner with a thousand items delays another's single item by its quantum only. Waiting
+  budget has rows and tokens left. Nobody waits for a fuller batch: what arrives during a step joins
+  the next one.
+- Waiting tickets join by priority; inside a priority the owners take turns (`fair_queue`). Waiting
   raises a level's urgency by one for every `aging_s` seconds, so that no priority starves.
 - A ticket heavier than a whole budget joins alone; nothing can block the queue for ever.
+- The tickets of a call that is to run alone share no step with others: theirs alternate with the
+  stage's usual steps.
 - Cancelled and expired tickets leave the queue at once and are never run.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wsproc.engine.call import Call, Item
+from wsproc.engine.call import Call
+from wsproc.engine.fair_queue import FairQueue, Ticket
 from wsproc.engine.stages.stage import StepBudget
-
-QUANTUM = 64
-"""Tokens that an owner may put into a step before the next owner's turn."""
 
 AGING_S = 2.0
 """Seconds of waiting that count as one level of priority."""
-
-
-@dataclass(eq=False, slots=True)
-class Ticket:
-    """One item of a call on its way through the device; compared by identity."""
-
-    call: Call
-    index: int
-    weight: int
-    arrived: float
-
-    @property
-    def item(self) -> Item:
-        """The item that the stage reads."""
-        return self.call.items[self.index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,110 +49,83 @@ class CallRecord:
     open: set[Ticket] = field(default_factory=set)
 
 
-@dataclass(eq=False, slots=True)
-class _OwnerQueue:
-    tickets: deque[Ticket] = field(default_factory=deque)
-    deficit: int = 0
-
-
-class _Level:
-    """The waiting tickets of one priority: owners in turn, each first in, first out."""
-
-    def __init__(self) -> None:
-        self._owners: OrderedDict[str, _OwnerQueue] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._owners)
-
-    def __iter__(self) -> Iterator[Ticket]:
-        for queue in self._owners.values():
-            yield from queue.tickets
-
-    def add(self, ticket: Ticket) -> None:
-        self._owners.setdefault(ticket.call.owner, _OwnerQueue()).tickets.append(ticket)
-
-    def oldest(self) -> float:
-        """Return the earliest arrival among the owners' first tickets."""
-        return min(queue.tickets[0].arrived for queue in self._owners.values())
-
-    def head(self) -> Ticket:
-        """Return the ticket whose turn it is, giving quanta until one owner can afford its own."""
-        while True:
-            owner, queue = next(iter(self._owners.items()))
-            first = queue.tickets[0]
-            if queue.deficit >= first.weight:
-                return first
-            if len(self._owners) == 1:
-                queue.deficit = first.weight
-                return first
-            queue.deficit += QUANTUM
-            if queue.deficit < first.weight:
-                self._owners.move_to_end(owner)
-
-    def take(self, ticket: Ticket) -> None:
-        """Remove the ticket that `head` returned; its owner's turn ends with its deficit."""
-        queue = self._owners[ticket.call.owner]
-        queue.tickets.popleft()
-        queue.deficit -= ticket.weight
-        if not queue.tickets:
-            del self._owners[ticket.call.owner]
-        elif queue.deficit < queue.tickets[0].weight:
-            self._owners.move_to_end(ticket.call.owner)
-
-    def drop(self, tickets: set[Ticket]) -> None:
-        """Remove tickets wherever they stand."""
-        for owner in {ticket.call.owner for ticket in tickets} & self._owners.keys():
-            queue = self._owners[owner]
-            queue.tickets = deque(one for one in queue.tickets if one not in tickets)
-            if not queue.tickets:
-                del self._owners[owner]
-
-
 class _StageQueue:
-    """One stage's waiting levels and running tickets."""
+    """One stage's waiting levels and running tickets; `alone` are those that share no step."""
 
     def __init__(self, budget: StepBudget) -> None:
         self.budget = budget
         self.running: dict[Ticket, None] = {}
-        self._levels: dict[int, _Level] = {}
+        self._levels: dict[int, FairQueue] = {}
+        self._alone: OrderedDict[Ticket, None] = OrderedDict()
+        self._alone_was_last = False
 
     def __bool__(self) -> bool:
-        return bool(self.running) or any(self._levels.values())
+        return bool(self.running or self._alone or self._any_waiting)
 
     @property
     def waiting(self) -> int:
-        return sum(1 for level in self._levels.values() for _ in level)
+        """How many tickets have not begun."""
+        begun = sum(1 for ticket in self._alone if ticket in self.running)
+        return sum(map(len, self._levels.values())) + len(self._alone) - begun
+
+    @property
+    def _any_waiting(self) -> bool:
+        return any(map(len, self._levels.values()))
 
     def add(self, ticket: Ticket) -> None:
-        self._levels.setdefault(ticket.call.priority, _Level()).add(ticket)
+        if ticket.call.alone:
+            self._alone[ticket] = None
+        else:
+            self._levels.setdefault(ticket.call.priority, FairQueue()).add(ticket)
+
+    def finish(self, ticket: Ticket) -> None:
+        self.running.pop(ticket, None)
+        self._alone.pop(ticket, None)
 
     def drop(self, tickets: set[Ticket]) -> None:
         for ticket in tickets:
-            self.running.pop(ticket, None)
+            self.finish(ticket)
         levels = {ticket.call.priority for ticket in tickets} & self._levels.keys()
         for priority in levels:
             self._levels[priority].drop(tickets)
 
-    def compose(self, now: float, aging_s: float) -> tuple[Sequence[Ticket], Sequence[Ticket]]:
+    def compose(self, now: float, aging_s: float) -> tuple[tuple[Ticket, ...], tuple[Ticket, ...]]:
         """Return (resumed, admitted) for one step and move the admitted to running."""
-        resumed = tuple(self.running)
-        admitted = tuple(self._admit(now, aging_s))
+        lone = self._next_alone()
+        self._alone_was_last = lone is not None
+        if lone is None:
+            resumed = tuple(one for one in self.running if one not in self._alone)
+            admitted = tuple(self._admit(now, aging_s))
+        else:
+            self._alone.move_to_end(lone)
+            resumed = (lone,) if lone in self.running else ()
+            admitted = () if resumed else (lone,)
+        self.running.update(dict.fromkeys(admitted))
         return resumed, admitted
+
+    def _next_alone(self) -> Ticket | None:
+        """Return the ticket whose turn it is to run alone, None where it is the others' turn."""
+        if not self._alone:
+            return None
+        room = len(self.running) < self.budget.rows
+        others = any(one not in self._alone for one in self.running)
+        if self._alone_was_last and (others or (room and self._any_waiting)):
+            return None
+        return next((one for one in self._alone if room or one in self.running), None)
 
     def _admit(self, now: float, aging_s: float) -> Iterator[Ticket]:
         rows = self.budget.rows - len(self.running)
         tokens = self.budget.tokens
-        alone = True
+        first = True
         while rows > 0 and (level := self._most_urgent(now, aging_s)) is not None:
             ticket = level.head()
-            if ticket.weight > tokens and not alone:
+            if ticket.weight > tokens and not first:
                 return
             level.take(ticket)
-            self.running[ticket] = None
-            rows, tokens, alone = rows - 1, tokens - ticket.weight, False
+            rows, tokens, first = rows - 1, tokens - ticket.weight, False
             yield ticket
 
-    def _most_urgent(self, now: float, aging_s: float) -> _Level | None:
+    def _most_urgent(self, now: float, aging_s: float) -> FairQueue | None:
         waiting = [(priority, level) for priority, level in self._levels.items() if level]
         if len(waiting) < 2:
             return waiting[0][1] if waiting else None
@@ -228,12 +186,12 @@ class Scheduler:
             for ticket in admitted:
                 record = self._calls[ticket.call.id]
                 record.began = now if record.began is None else record.began
-            return Step(name, tuple(resumed), tuple(admitted))
+            return Step(name, resumed, admitted)
         return None
 
     def finish(self, ticket: Ticket) -> CallRecord | None:
         """Take a ticket off the device; return its call's record when it was the last one."""
-        self._stages[ticket.call.stage].running.pop(ticket, None)
+        self._stages[ticket.call.stage].finish(ticket)
         record = self._calls.get(ticket.call.id)
         if record is None:
             return None

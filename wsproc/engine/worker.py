@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from wsproc.engine.call import Delta, End, EndReason, EngineError, Failure, Item, Outcome, Result
+from wsproc.engine.fair_queue import Ticket
 from wsproc.engine.isolate import isolate
 from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, pack
-from wsproc.engine.scheduler import CallRecord, Scheduler, Step, Ticket
+from wsproc.engine.scheduler import CallRecord, Scheduler, Step
 from wsproc.engine.stages.stage import Emission, Stage
 
 logger = logging.getLogger("wsproc.engine")

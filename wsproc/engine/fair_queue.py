@@ -1,0 +1,119 @@
+"""Whose ticket is next: deficit round-robin between owners, with new owners first. Pure.
+
+The rules are those of FQ-CoDel's scheduler (RFC 8290, section 4.2), without its dropping:
+
+- An owner's first tickets stand among the new owners', who go before the old ones, so that a short
+  job beside many long ones is served at once. It may spend one quantum there.
+- Whoever has spent its quantum gets another and goes to the end of the old owners' round. The last
+  ticket of a turn may cost more than is left; that is a debt, and further turns pay it off.
+- An owner without tickets keeps its place until its turn comes and its debt is paid, so that coming
+  in pieces gains nothing. Once nobody waits, all is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from wsproc.engine.call import Call, Item
+
+QUANTUM = 64
+"""Tokens that an owner may spend in one turn: about one chunk of 200 characters."""
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One item of a call on its way through the device; compared by identity.
+
+    `weight` is in tokens, `arrived` in seconds.
+    """
+
+    call: Call
+    index: int
+    weight: int
+    arrived: float
+
+    @property
+    def item(self) -> Item:
+        """The item that the stage reads."""
+        return self.call.items[self.index]
+
+
+@dataclass(eq=False, slots=True)
+class _Owner:
+    """One owner's waiting tickets, first in, first out, and what it may still spend."""
+
+    tickets: deque[Ticket] = field(default_factory=deque)
+    credit: int = QUANTUM
+
+
+class FairQueue:
+    """The waiting tickets of one priority."""
+
+    def __init__(self) -> None:
+        self._new: OrderedDict[str, _Owner] = OrderedDict()
+        self._old: OrderedDict[str, _Owner] = OrderedDict()
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def __iter__(self) -> Iterator[Ticket]:
+        for owner in (*self._new.values(), *self._old.values()):
+            yield from owner.tickets
+
+    def add(self, ticket: Ticket) -> None:
+        """Put a ticket behind its owner's others."""
+        name = ticket.call.owner
+        owner = self._new.get(name) or self._old.get(name)
+        if owner is None:
+            owner = self._new[name] = _Owner()
+        owner.tickets.append(ticket)
+        self._waiting += 1
+
+    def oldest(self) -> float:
+        """Return the earliest arrival among the owners' first tickets."""
+        owners = (*self._new.values(), *self._old.values())
+        return min(owner.tickets[0].arrived for owner in owners if owner.tickets)
+
+    def head(self) -> Ticket:
+        """Return the ticket whose turn it is; one must be waiting."""
+        while True:
+            turns = self._new or self._old
+            name, owner = next(iter(turns.items()))
+            if owner.credit > 0 and owner.tickets:
+                return owner.tickets[0]
+            del turns[name]
+            self._end_turn(name, owner, was_new=turns is self._new)
+
+    def _end_turn(self, name: str, owner: _Owner, *, was_new: bool) -> None:
+        """Send an owner to the end of the round, unless it has neither tickets nor a debt."""
+        if owner.credit <= 0:
+            owner.credit += QUANTUM
+            self._old[name] = owner
+        elif was_new:
+            self._old[name] = owner
+
+    def take(self, ticket: Ticket) -> None:
+        """Remove the ticket that `head` returned; its owner pays for it."""
+        name = ticket.call.owner
+        owner = self._new.get(name) or self._old[name]
+        owner.tickets.popleft()
+        owner.credit -= ticket.weight
+        self._left(1)
+
+    def drop(self, tickets: set[Ticket]) -> None:
+        """Remove tickets wherever they stand; nobody pays."""
+        for name in {ticket.call.owner for ticket in tickets}:
+            owner = self._new.get(name) or self._old.get(name)
+            if owner is not None:
+                kept = deque(one for one in owner.tickets if one not in tickets)
+                gone, owner.tickets = len(owner.tickets) - len(kept), kept
+                self._left(gone)
+
+    def _left(self, count: int) -> None:
+        self._waiting -= count
+        if not self._waiting:
+            self._new.clear()
+            self._old.clear()
