@@ -40,7 +40,7 @@ def send(session: Session, /, now: float = 0.0, **frame: Any) -> list:
 
 def submit(session: Session, job: str = "a", **fields: Any) -> list:
     """Submit a `process` job."""
-    return send(session, type="process", id=job, text=TEXT, **fields)
+    return send(session, **{"type": "process", "id": job, "text": TEXT, **fields})
 
 
 def frames(session: Session) -> list[dict]:
@@ -82,6 +82,30 @@ def test_a_submit_is_registered_before_receive_returns():
             "meta": {"k": None},
         }
     ]
+
+
+def test_an_eta_is_learnt_from_jobs_of_the_same_stages():
+    """From acceptance to the end, scaled by the text's length and by the jobs there are."""
+    session = make()
+    submit(session, "first", text=TEXT[:20])
+    session.begin("first")
+    session.finish("first", Ending(Timing(queued=100.0, run=900.0), {}, result={}, timestamp="t"))
+    submit(session, "like_it", text=TEXT[:20])
+    submit(session, "longer_and_in_a_crowd_of_two", text=TEXT[:10] * 4)
+    submit(session, "of_other_stages", text=TEXT[:20], include_entities=True)
+    etas = [frame["eta_ms"] for frame in frames(session) if frame["type"] == "accepted"]
+    assert etas == [None, pytest.approx(1000.0), pytest.approx(4000.0), None]
+
+
+def test_a_job_that_was_cancelled_teaches_nothing():
+    """It took less than its like."""
+    session = make()
+    submit(session, "first")
+    send(session, type="cancel", id="first")
+    session.finish("first", Ending(Timing(queued=1.0, run=2.0, stop=1.0), {}))
+    submit(session, "second")
+    etas = [frame["eta_ms"] for frame in frames(session) if frame["type"] == "accepted"]
+    assert etas == [None, None]
 
 
 def test_an_omitted_id_is_assigned_and_never_one_in_use():

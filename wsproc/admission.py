@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from wsproc.pace import Pace
+
 JobKey = tuple[str, str]
 """(session, job id): unique in a server."""
 
 
 @dataclass
 class Admission:
-    """Counts the jobs of a server against its limit, `max_jobs` in all."""
+    """Counts the jobs of a server against its limit, `max_jobs` in all; `pace` is their speed."""
 
     max_jobs: int
+    pace: Pace = field(default_factory=Pace)
+    _crowds: dict[JobKey, int] = field(default_factory=dict)
     _live: dict[JobKey, int] = field(default_factory=dict)
     _waiting: dict[int, OrderedDict[JobKey, None]] = field(default_factory=dict)
 
@@ -43,6 +47,7 @@ class Admission:
         """Register an accepted job and return its position, 0 for the next to start."""
         position = self._ahead_of_level(priority) + len(self._waiting.get(priority, ()))
         self._live[key] = priority
+        self._crowds[key] = self.live
         self._waiting.setdefault(priority, OrderedDict())[key] = None
         return position
 
@@ -56,6 +61,11 @@ class Admission:
         """Forget a job that is over."""
         self.begin(key)
         self._live.pop(key, None)
+        self._crowds.pop(key, None)
+
+    def crowd(self, key: JobKey) -> float:
+        """Return among how many jobs a live one has run: the mean of its first and this moment."""
+        return (self._crowds.get(key, self.live) + self.live) / 2
 
     def position(self, key: JobKey) -> int | None:
         """Return how many jobs are to start before a waiting one; None when it does not wait."""

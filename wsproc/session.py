@@ -201,7 +201,9 @@ class Session:
         self._jobs[job.id] = job
         self._ended.pop(job.id, None)
         position = self._admission.enter((self.token, job.id), request.priority)
-        self.outbox.put(Accepted(id=job.id, position=position, eta_ms=None, **_meta_of(request)))
+        crowd = self._admission.live
+        eta_ms = self._admission.pace.expect_ms(_kind(request), request.size(), crowd)
+        self.outbox.put(Accepted(id=job.id, position=position, eta_ms=eta_ms, **_meta_of(request)))
         return [Start(job)]
 
     def _objection(self, request: Submit) -> ErrorInfo | None:
@@ -336,8 +338,16 @@ class Session:
         self.outbox.put(done)
         del self._jobs[job_id]
         job.apply(JobEvent.END)
+        if isinstance(done, Completed):
+            self._learn(job, ending.timing)
         self._admission.leave((self.token, job_id))
         self._remember(job_id, done)
+
+    def _learn(self, job: Job, timing: Timing) -> None:
+        """Let later estimates know how long this job took."""
+        crowd = self._admission.crowd((self.token, job.id))
+        seconds = (timing.queued + timing.run) / 1000
+        self._admission.pace.note(_kind(job.request), job.request.size(), crowd, seconds)
 
     def next_message(self) -> bytes | None:
         """Take the next message to send, or None."""
@@ -419,6 +429,11 @@ def _not_offered(frame: ClientFrame) -> ServerFrame:
     named = {key: getattr(frame, key) for key in ("type", "id") if hasattr(frame, key)}
     error = error_info(ErrorCode.BAD_FRAME, messages[type(frame)], path="type")
     return _error(error, Regarding(**named))
+
+
+def _kind(request: Submit) -> tuple[str, ...]:
+    """Return what tells jobs of like cost apart: the task and the stages that it calls."""
+    return (request.type, *request.needs())
 
 
 __all__ = ["Action", "Close", "Done", "Ending", "Offer", "Session", "Start", "Stop"]

@@ -72,6 +72,10 @@ class Submit(ClientFrame):
         """Return (path, text) of everything that counts against `limits.max_text_chars`."""
         return ()
 
+    def size(self) -> int:
+        """Return how much work this is, in any unit: jobs of one task are compared by it."""
+        return max(1, sum(len(text) for _, text in self.inputs()))
+
 
 class TextOptions(Submit):
     """The options that `process` and `batch` share."""
@@ -151,6 +155,10 @@ class Generate(Submit):
     def inputs(self) -> tuple[tuple[str, str], ...]:
         """Return the prompt."""
         return (("prompt", self.prompt),)
+
+    def size(self) -> int:
+        """Return the most tokens that may be written: each of them is a step."""
+        return self.max_tokens
 
 
 class Append(ClientFrame):
