@@ -25,7 +25,9 @@ from wsproc.engine import (
     Item,
     ModelUnavailable,
     Result,
+    WorkerState,
 )
+from wsproc.engine.tally import StageTally
 from wsproc.server import Server
 from wsproc.tasks import TaskRegistry
 
@@ -76,6 +78,8 @@ class FakeEngine:
             stage: {"model": f"fake {stage}", "device": "cpu"} for stage in self.stages
         }
         self.calls: asyncio.Queue[FakeCall] = asyncio.Queue()
+        self.tally: dict[str, StageTally] = {}
+        self.workers = {"fake": WorkerState(serving=True, calls=0, deaths=0)}
         self._answers = answers
         self._slow_to_stop = slow_to_stop
         self._open: dict[int, FakeCall] = {}

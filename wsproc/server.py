@@ -57,7 +57,7 @@ class Server:
         self.registry = registry or default_registry()
         self.engine = engine or Engine(self.config.engine)
         self.admission = Admission(self.config.max_jobs)
-        self.metrics = Metrics(self.admission)
+        self.metrics = Metrics(self.admission, self.engine)
         self._connections: set[Connection] = set()
         self._listener: WebSocketServer | None = None
         self._port: int | None = None

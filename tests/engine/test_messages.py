@@ -18,9 +18,11 @@ from wsproc.engine.messages import (
     Ping,
     Pong,
     Ready,
+    Steps,
     Unpacker,
     pack,
 )
+from wsproc.engine.tally import StageTally
 
 NUMBERS = st.integers(0, 2**53)
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -43,6 +45,7 @@ CALLS = st.builds(
     st.none(),
     st.booleans(),
 )
+TALLIES = st.builds(StageTally, NUMBERS, TIMES, NUMBERS, NUMBERS, NUMBERS)
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Load, st.dictionaries(TEXTS, VALUES, max_size=2)),
     st.builds(Open, CALLS),
@@ -52,6 +55,7 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Loading, TEXTS),
     st.builds(Ready, st.dictionaries(TEXTS, VALUES, max_size=2)),
     st.builds(Broken, FAILURES),
+    st.builds(Steps, st.dictionaries(TEXTS, TALLIES, max_size=2)),
     st.builds(Outcomes, st.lists(OUTCOMES, max_size=4)),
 )
 

@@ -17,8 +17,9 @@ from wsproc.engine.call import (
     OutOfMemory,
     Result,
 )
-from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, pack
-from wsproc.engine.stages.stage import Emission, StepBudget
+from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, Steps, pack
+from wsproc.engine.stages.stage import Emission, StepBudget, TokenCount
+from wsproc.engine.tally import StageTally
 from wsproc.engine.worker import Worker
 
 
@@ -299,8 +300,47 @@ def test_the_outcomes_of_a_step_are_one_message():
     """However many calls it served."""
     script = Script([opened(number, {"n": 1}) for number in range(5)], [])
     run(script)
-    assert len(script.sent) == 1
+    assert sum(isinstance(sent, Outcomes) for sent in script.sent) == 1
     assert len(script.outcomes) == 10
+
+
+def test_what_the_steps_were_made_of_is_told_before_a_pause():
+    """How many, their rows, and the stage's tokens with the padding beside them, if it counts."""
+
+    class Counting(Countdown):
+        """Computes four tokens a row, one of them padding."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.counted = TokenCount()
+
+        def step(self, runs):
+            """Count, then count down."""
+            self.counted.useful += 3 * len(runs)
+            self.counted.computed += 4 * len(runs)
+            return super().step(runs)
+
+    script = Script([opened(1, {"n": 1}, {"n": 2})], *idle(1), [opened(2, {"n": 1})], [])
+    run(script, Counting())
+    told = [sent.stages for sent in script.sent if isinstance(sent, Steps)]
+    assert told == [
+        {"countdown": StageTally(steps=2, rows=3, tokens=9, padding=3)},
+        {"countdown": StageTally(steps=1, rows=1, tokens=3, padding=1)},
+    ]
+
+
+def test_a_busy_worker_tells_its_steps_now_and_then():
+    """Not with each of them: a quarter of a second is often enough for metrics."""
+    clock = Clock()
+
+    def later() -> list[Message]:
+        clock.now += 0.1
+        return []
+
+    script = Script([opened(1, {"n": 100})], *[later] * 9)
+    run(script, clock=clock)
+    told = [sent.stages["countdown"] for sent in script.sent if isinstance(sent, Steps)]
+    assert [tally.steps for tally in told] == [4, 3, 3]
 
 
 def test_times_are_of_the_call():

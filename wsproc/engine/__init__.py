@@ -27,7 +27,7 @@ from wsproc.engine.call import (
     WorkerLost,
 )
 from wsproc.engine.config import EngineConfig
-from wsproc.engine.pool import Engine
+from wsproc.engine.pool import Engine, WorkerState
 from wsproc.engine.sentences import sentence_spans
 from wsproc.engine.stream import CallStream
 
@@ -49,5 +49,6 @@ __all__ = [
     "Outcome",
     "Result",
     "WorkerLost",
+    "WorkerState",
     "sentence_spans",
 ]

@@ -24,6 +24,7 @@ from wsproc.engine.call import (
     Outcome,
     Result,
 )
+from wsproc.engine.tally import StageTally
 
 _LENGTH = struct.Struct(">I")
 
@@ -91,7 +92,16 @@ class Pong:
     n: int
 
 
-Message: TypeAlias = Load | Open | Cancel | Ping | Loading | Ready | Broken | Outcomes | Pong
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """From a worker: what its steps were made of since it last told, by stage."""
+
+    stages: Mapping[str, StageTally]
+
+
+Message: TypeAlias = (
+    Load | Open | Cancel | Ping | Loading | Ready | Broken | Outcomes | Pong | Steps
+)
 
 
 def pack(message: Message, now: float) -> bytes:
@@ -137,6 +147,8 @@ def _to_json(message: Message, now: float) -> list[Any]:
             return ["outcomes", [_outcome_to_json(one) for one in outcomes]]
         case Broken(error):
             return ["broken", error.code, error.message]
+        case Steps(stages):
+            return ["steps", {name: one.as_row() for name, one in stages.items()}]
         case _:
             values = [getattr(message, one.name) for one in fields(message)]
             return [type(message).__name__.lower(), *values]
@@ -180,6 +192,11 @@ def _outcomes(values: list[Any], now: float) -> Outcomes:
     return Outcomes([_outcome_from_json(one) for one in outcomes])
 
 
+def _steps(values: list[Any], now: float) -> Steps:
+    (stages,) = values
+    return Steps({name: StageTally(*row) for name, row in stages.items()})
+
+
 def _broken(values: list[Any], now: float) -> Broken:
     return Broken(_error(*values))
 
@@ -202,4 +219,5 @@ _FROM_JSON: Mapping[str, Callable[[list[Any], float], Message]] = {
     "pong": _plain(Pong),
     "loading": _plain(Loading),
     "ready": _plain(Ready),
+    "steps": _steps,
 }

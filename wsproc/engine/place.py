@@ -27,8 +27,10 @@ from wsproc.engine.messages import (
     Outcomes,
     Ping,
     Ready,
+    Steps,
     pack,
 )
+from wsproc.engine.tally import StageTally
 
 logger = logging.getLogger("wsproc.engine")
 
@@ -45,7 +47,8 @@ PING_S = 0.5
 class Place:
     """One worker, whichever process it is at the moment.
 
-    `deliver` gets every outcome for a caller, on the event loop; `report` gets progress lines.
+    `deliver` gets every outcome for a caller, on the event loop, and `count` what the worker's
+    steps were made of; `report` gets progress lines; `deaths` counts the workers that died.
     """
 
     def __init__(
@@ -58,15 +61,18 @@ class Place:
         stall_s: float,
         new_id: Callable[[], int],
         deliver: Callable[[Outcome], None],
+        count: Callable[[Mapping[str, StageTally]], None],
     ) -> None:
         self.name = name
         self.stages = stages
         self.serving = False
+        self.deaths = 0
         self.report: Report = lambda text: None
         self._threads = threads
         self._niceness = niceness
         self._stall_s = stall_s
         self._deliver = deliver
+        self._count = count
         self._ledger = Ledger(new_id)
         self._circuit = Circuit()
         self._worker: LocalWorker | None = None
@@ -132,6 +138,8 @@ class Place:
                 now = time.monotonic()
                 for outcome in outcomes:
                     self._settle(self._ledger.take(outcome, now))
+            case Steps(stages):
+                self._count(stages)
             case Loading(text):
                 self.report(text)
             case Ready(facts) if self._ready is not None and not self._ready.done():
@@ -191,6 +199,7 @@ class Place:
                 self._ready.set_exception(self._died_loading())
             return
         self.serving = False
+        self.deaths += 1
         now = time.monotonic()
         self._circuit.died(now)
         suspects = worker.on_device()

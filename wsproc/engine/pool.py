@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from wsproc.engine.call import (
     DEFAULT_PRIORITY,
@@ -20,6 +20,15 @@ from wsproc.engine.call import (
 from wsproc.engine.config import EngineConfig
 from wsproc.engine.place import Place, Report
 from wsproc.engine.stream import CallStream
+from wsproc.engine.tally import StageTally, Tally
+
+
+class WorkerState(NamedTuple):
+    """Whether a worker serves, how many calls it has open, and how often it died."""
+
+    serving: bool
+    calls: int
+    deaths: int
 
 
 class Engine:
@@ -38,6 +47,7 @@ class Engine:
         self.facts: dict[str, Mapping[str, Any]] = {}
         self._ids = itertools.count(1)
         self._open: dict[int, CallStream] = {}
+        self._tally = Tally()
         self._places = [self._place(*group) for group in self.config.groups()]
         self._places_of: dict[str, list[Place]] = {}
         for place in self._places:
@@ -73,6 +83,19 @@ class Engine:
     def down(self) -> tuple[str, ...]:
         """The names of the workers that serve nothing at the moment."""
         return tuple(place.name for place in self._places if not place.serving)
+
+    @property
+    def tally(self) -> Mapping[str, StageTally]:
+        """What the steps of all workers were made of since the engine was built, by stage."""
+        return self._tally.stages
+
+    @property
+    def workers(self) -> dict[str, WorkerState]:
+        """The workers' states by name."""
+        return {
+            place.name: WorkerState(place.serving, place.load, place.deaths)
+            for place in self._places
+        }
 
     async def start(self, report: Report | None = None) -> None:
         """Start the workers and return when all stages are loaded.
@@ -151,6 +174,7 @@ class Engine:
             stall_s=self.config.stall_s,
             new_id=lambda: next(self._ids),
             deliver=self._deliver,
+            count=self._tally.add,
         )
 
     def _deliver(self, outcome: Outcome) -> None:

@@ -14,11 +14,15 @@ from typing import Any, Protocol
 from wsproc.engine.call import Delta, End, EndReason, EngineError, Failure, Item, Outcome, Result
 from wsproc.engine.fair_queue import Ticket
 from wsproc.engine.isolate import isolate
-from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, pack
+from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, Steps, pack
 from wsproc.engine.scheduler import CallRecord, Scheduler, Step
-from wsproc.engine.stages.stage import Emission, Stage
+from wsproc.engine.stages.stage import Emission, Stage, TokenCount
+from wsproc.engine.tally import StageTally, Tally
 
 logger = logging.getLogger("wsproc.engine")
+
+REPORT_S = 0.25
+"""How often a busy worker tells what its steps were made of."""
 
 
 class Link(Protocol):
@@ -53,6 +57,8 @@ class Worker:
         self._scheduler = Scheduler({name: stage.budget for name, stage in stages.items()})
         self._runs: dict[Ticket, Any] = {}
         self._outcomes: list[Outcome] = []
+        self._tally = Tally()
+        self._reported_at = clock()
 
     def run(self) -> None:
         """Serve until the pool goes away."""
@@ -64,6 +70,7 @@ class Worker:
             if step is not None:
                 self._take(step)
             self._deliver()
+            self._report()
 
     # --- messages -------------------------------------------------------------------------------
 
@@ -96,9 +103,15 @@ class Worker:
     def _take(self, step: Step) -> None:
         """Take one step; whatever is on the device meanwhile is on record, should it kill us."""
         tickets = (*step.resumed, *step.admitted)
+        stage, began = self._stages[step.stage], self._clock()
+        before = _counted(stage)
         self._record((one.call.id, one.index) for one in tickets)
-        self._advance(self._stages[step.stage], self._begin(step))
+        self._advance(stage, self._begin(step))
         self._record(())
+        useful, computed = (now - then for now, then in zip(_counted(stage), before, strict=True))
+        seconds = self._clock() - began
+        taken = StageTally(1, seconds, len(tickets), useful, computed - useful)
+        self._tally.add({step.stage: taken})
 
     def _begin(self, step: Step) -> list[Ticket]:
         """Put the admitted items on the device; return all tickets that are on it now."""
@@ -157,6 +170,19 @@ class Worker:
             self._link.send(Outcomes(outcomes))
         except TypeError:
             self._link.send(Outcomes([_sendable(outcome) for outcome in outcomes]))
+
+    def _report(self) -> None:
+        """Tell what the steps were made of, now and then and before a pause."""
+        now = self._clock()
+        if self._tally.stages and (self._scheduler.idle or now - self._reported_at >= REPORT_S):
+            self._reported_at = now
+            self._link.send(Steps(self._tally.take()))
+
+
+def _counted(stage: Stage) -> tuple[int, int]:
+    """Return a stage's tokens so far, useful ones and all that were computed; zeros if untold."""
+    counted: TokenCount = getattr(stage, "counted", TokenCount())
+    return counted.useful, counted.computed
 
 
 def _weight(stage: Stage, item: Item) -> int:

@@ -176,17 +176,17 @@ def test_padding_is_counted(loaded: LoadedModel) -> None:
     stage = _stage(loaded)
     _finish(stage, [{"text": "x" * length} for length in (3, 50, 4, 50)])
     assert stage.counted.useful == 3 + 50 + 4 + 50 + 4 * 2
-    assert stage.counted.padded == stage.counted.useful + 1
+    assert stage.counted.computed == stage.counted.useful + 1
     wasteful = _stage(loaded, launch=1000)
     _finish(wasteful, [{"text": "x" * length} for length in (3, 50, 4, 50)])
-    assert wasteful.counted.padded == 4 * 52
+    assert wasteful.counted.computed == 4 * 52
 
 
 def test_a_step_keeps_to_its_token_budget(loaded: LoadedModel) -> None:
     """Where the estimates were too low, the rows are computed in more than one batch."""
     stage = _stage(loaded, tokens=60, launch=1000)
     _finish(stage, [{"text": "x" * length} for length in (3, 50, 4, 50)])
-    assert stage.counted.padded == stage.counted.useful + 1
+    assert stage.counted.computed == stage.counted.useful + 1
 
 
 class _SmallDevice:

@@ -29,7 +29,7 @@ from wsproc.engine.models.load import LoadedModel
 from wsproc.engine.stages.items import text_of, tokens_of
 from wsproc.engine.stages.labels import SENTIMENTS, label_reader
 from wsproc.engine.stages.padding import groups_by_length
-from wsproc.engine.stages.stage import Emission, StepBudget
+from wsproc.engine.stages.stage import Emission, StepBudget, TokenCount
 
 _SECTION = 8  # characters tokenized at once, for each token of the input
 _HANDLE = re.compile(r"(?<!\S)@\S+")
@@ -53,14 +53,6 @@ class SentimentRun:
     windows: int = 0
     weight: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-
-
-@dataclass(slots=True)
-class TokenCount:
-    """How many tokens were computed: `useful` ones, and `padded` with the padding beside them."""
-
-    useful: int = 0
-    padded: int = 0
 
 
 class SentimentStage:
@@ -189,7 +181,7 @@ class SentimentStage:
         mask = self._batch([[1] * len(window) for window in windows], 0)
         ids = self._batch(windows, self._tokenizer.pad_token_id)
         self.counted.useful += sum(map(len, windows))
-        self.counted.padded += ids.numel()
+        self.counted.computed += ids.numel()
         logits = self._model(input_ids=ids, attention_mask=mask).logits
         rows: list[list[float]] = self._reader.read(logits).tolist()
         return rows

@@ -40,8 +40,20 @@ class Emission:
         return self.result is not None or self.error is not None
 
 
+@dataclass(slots=True)
+class TokenCount:
+    """Tokens that a stage computed since it was built: `useful` ones, and all with the padding."""
+
+    useful: int = 0
+    computed: int = 0
+
+
 class Stage(Protocol):
-    """One capability on one device. All methods are called from the worker's one thread."""
+    """One capability on one device. All methods are called from the worker's one thread.
+
+    A stage may also have `counted`, a `TokenCount` that it keeps up to date, for the metrics, and
+    `facts`, a JSON object about its model, for people.
+    """
 
     name: str
     budget: StepBudget
