@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from wsproc.engine import (
+    DeadlineExceeded,
     Delta,
     EndReason,
     Engine,
@@ -116,7 +117,7 @@ def kill(engine: Engine) -> None:
 async def test_e1_a_worker_killed_in_mid_batch(gate: Gate, deaths: Callable[[], int]):
     """E1: 200 items of 20 callers are in flight; all results are right and none comes twice.
 
-    Sixteen were on the device, so sixteen are tried one after the other; nothing fails.
+    Sixteen were on the device, so sixteen are run again in steps of their own; nothing fails.
     """
     gate.shut()
     async with Engine(config()) as engine:
@@ -175,6 +176,22 @@ async def test_e1_a_call_is_cancelled_while_no_worker_serves(gate: Gate):
         await until(lambda: engine.down == ())
         assert repr(engine) == "<Engine <Place device: up, 0 open>>"
         assert errors(await reverse(engine, {"text": "c"})) == []
+
+
+async def test_e1_a_deadline_passes_while_no_worker_serves(gate: Gate):
+    """E1: the call ends as one whose deadline passed; nobody waits for the next worker."""
+    async with Engine(config(options={"start": gate.path})) as engine:
+        gate.shut()
+        kill(engine)
+        await until(lambda: engine.down == ("device",))
+        late = engine.call("reverse", [{"text": "a"}], deadline=time.monotonic() + 0.01)
+        async with late as outcomes:
+            with pytest.raises(DeadlineExceeded):
+                await anext(outcomes.outcomes())
+        async with gate.reached():
+            pass
+        await until(lambda: engine.down == ())
+        assert repr(engine) == "<Engine <Place device: up, 0 open>>"
 
 
 async def test_e2_a_worker_that_is_killed_again_and_again():

@@ -309,6 +309,20 @@ def test_a_cancel_while_no_worker_serves_ends_at_once():
     assert ledger.resend() == Due()
 
 
+def test_a_deadline_that_passes_while_no_worker_serves_is_an_end():
+    """Of calls that wait; what a worker has is the worker's to end."""
+    ledger = make()
+    sent(ledger, call(1, deadline=5.0), now=1.0)
+    assert ledger.expired(6.0) == Due()
+    ledger.lost([], 2.0)
+    ledger.open(call(2, deadline=9.0), 3.0)
+    ledger.open(call(3), 3.0)
+    assert ledger.expired(4.0) == Due()
+    assert ledger.expired(5.0) == Due((End(1, EndReason.DEADLINE, 4000.0, 0.0),))
+    assert ledger.expired(9.0) == Due((End(2, EndReason.DEADLINE, 6000.0, 0.0),))
+    assert len(ledger) == 1
+
+
 def test_a_cancel_that_the_worker_did_not_live_to_carry_out_is_an_end():
     """The death frees the device of the call as well."""
     ledger = make()
@@ -335,6 +349,9 @@ def test_failing_all_answers_everything():
 
 
 # --- against a model --------------------------------------------------------------------------
+
+
+DEADLINE = 100.0
 
 
 @dataclass
@@ -388,15 +405,18 @@ class Owing(RuleBasedStateMachine):
     # --- the callers' side ----------------------------------------------------------------------
 
     @precondition(lambda self: sum(seen.end is None for seen in self.seen.values()) < 4)
-    @rule(items=st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=4))
-    def open(self, items: list[tuple[int, bool]]) -> None:
+    @rule(
+        items=st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=4),
+        deadline=st.sampled_from([None, DEADLINE]),
+    )
+    def open(self, items: list[tuple[int, bool]], deadline: float | None) -> None:
         """Open a call."""
         call_id = next(self.ids)
         values = tuple(
             {"call": call_id, "index": index, "deltas": deltas, "steady": steady}
             for index, (deltas, steady) in enumerate(items)
         )
-        wanted = Call(call_id, "stage", values)
+        wanted = Call(call_id, "stage", values, deadline=deadline)
         self.seen[call_id] = Seen(wanted, [[] for _ in values])
         self.ledger.open(wanted, 0.0)
         if self.serving:
@@ -462,6 +482,15 @@ class Owing(RuleBasedStateMachine):
         self.jobs.clear()
         self.serving = False
         self.settle(self.ledger.lost(blamed, 0.0))
+
+    @precondition(lambda self: not self.serving)
+    @rule()
+    def pass_deadlines(self) -> None:
+        """Let the deadlines of all calls that have one pass."""
+        for seen in self.seen.values():
+            seen.expired = seen.expired or (seen.call.deadline is not None and seen.end is None)
+        self.settle(self.ledger.expired(DEADLINE))
+        assert all(seen.end is not None for seen in self.seen.values() if seen.call.deadline)
 
     @precondition(lambda self: not self.serving)
     @rule()

@@ -107,6 +107,20 @@ class Ledger:
             return list(entry.running), Due()
         return [], Due((self._end(entry, now),))
 
+    def expired(self, now: float) -> Due:
+        """End the calls whose deadline passed while they wait for a worker.
+
+        Those that a worker has are the worker's to end.
+        """
+        late = [
+            entry
+            for entry in self._entries.values()
+            if not entry.running and entry.call.deadline is not None and entry.call.deadline <= now
+        ]
+        for entry in late:
+            entry.stopped = entry.stopped or EndReason.DEADLINE
+        return Due(tuple(self._end(entry, now) for entry in late))
+
     def take(self, outcome: Outcome, now: float) -> Due:
         """Take a worker's outcome; one of a call that is over is dropped."""
         assignment = self._assignments.get(outcome.call)

@@ -43,6 +43,9 @@ LOAD_S = 600.0
 PING_S = 0.5
 """The longest pause between two pings: how much later than `stall_s` a hang is noticed."""
 
+DEADLINE_S = 0.05
+"""How late a deadline may be noticed while there is no worker to notice it."""
+
 
 class Place:
     """One worker, whichever process it is at the moment.
@@ -207,6 +210,7 @@ class Place:
         self._settle(self._ledger.lost(suspects, now))
         self._give_up_if_hopeless()
         self._spawn(self._restart(worker))
+        self._spawn(self._mind_deadlines())
 
     async def _restart(self, dead: LocalWorker) -> None:
         await dead.close()
@@ -220,6 +224,12 @@ class Place:
                 self._give_up_if_hopeless()
             else:
                 return
+
+    async def _mind_deadlines(self) -> None:
+        """End calls whose deadline passes while they wait for the next worker."""
+        while not self.serving:
+            self._settle(self._ledger.expired(time.monotonic()))
+            await asyncio.sleep(DEADLINE_S)
 
     def _give_up_if_hopeless(self) -> None:
         """Answer what waits, once the place has died too often for it to wait any longer."""
