@@ -167,6 +167,8 @@ async def test_no_server_is_one_sentence_and_exit_code_3(article):
         (("serve", "--device", "quantum"), b"", "cuda:N"),
         (("serve", "--set", "sentiment"), b"", "NAME=VALUE"),
         (("serve", "--set", "sentiment.speed=9"), b"", "STAGE.KEY=VALUE"),
+        (("serve", "--set", "generation.options=9"), b"", "JSON object"),
+        (("serve", "--kv-cache-mb", "0"), b"", "--kv-cache-mb"),
         (("serve", "--tasks", "no_such_module:f"), b"", "no_such_module"),
         (("serve", "--port", "99999"), b"", "65535"),
         (("serve", "--no-such-flag"), b"", "--no-such-flag"),
@@ -441,6 +443,16 @@ async def test_serve_says_that_a_port_is_taken():
     ("arguments", "code", "words"),
     [
         (("--sentiment", "/no/such/folder"), 4, "there is no such folder"),
+        (
+            ("--generation", "embedded", "--kv-cache-mb", "1", "--device", "cpu"),
+            4,
+            "give more by --kv-cache-mb",
+        ),
+        (
+            ("--summary", "embedded", "--set", "summary.rows=0"),
+            4,
+            "rows of the stage summary: give a number from 1 up, not 0",
+        ),
         (("--host", "203.0.113.7"), 5, "no such address"),
     ],
 )

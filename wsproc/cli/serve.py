@@ -68,7 +68,16 @@ def serve(
         int | None,
         typer.Option(
             min=1,
-            help="CPU threads of the models. [default: half the cores]",
+            help="CPU threads of each worker. [default: the cores, shared by the workers]",
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
+    kv_cache_mb: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Megabytes for what models that write remember of running texts."
+            " [default: a quarter of the memory that is free, half on CUDA]",
             rich_help_panel=_MODELS,
         ),
     ] = None,
@@ -181,7 +190,8 @@ def serve(
         device=device,
         dtype=dtype,
         threads=threads,
-        options=parse_options("--set", setting or ()),
+        kv_cache_mb=kv_cache_mb,
+        settings=parse_options("--set", setting or ()),
         niceness=niceness,
         stall_s=stall_s,
     )

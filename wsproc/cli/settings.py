@@ -28,11 +28,13 @@ def parse_options(flag: str, values: Iterable[str]) -> dict[str, dict[str, Any]]
         if not (stage and dot and key in _KEYS):
             known = ", ".join(_KEYS)
             fail(f"{flag} {path}: write it as STAGE.KEY=VALUE; keys are {known}", ExitCode.USAGE)
-        options.setdefault(stage, {})[key] = _value(value)
+        options.setdefault(stage, {})[key] = read = _value(value)
+        if key == "options" and not isinstance(read, dict):
+            fail(f"{flag} {path}: give a JSON object", ExitCode.USAGE)
     return options
 
 
-_KEYS = ("model", "device", "dtype", "rows", "tokens", "threads", "options")
+_KEYS = ("model", "device", "dtype", "rows", "tokens", "threads", "kv_cache_mb", "options")
 
 
 def _value(text: str) -> Any:

@@ -21,6 +21,7 @@ from wsproc.engine.call import EngineError
 from wsproc.engine.messages import Broken, Load, Loading, Message, Ready, Unpacker, pack
 from wsproc.engine.recorder import FlightRecorder
 from wsproc.engine.stages.stage import Stage
+from wsproc.engine.warm_up import warm_up
 from wsproc.engine.worker import Worker
 
 _PIECE = 1 << 18
@@ -89,6 +90,8 @@ def _load(link: SocketLink) -> Mapping[str, Stage] | None:
         logging.getLogger("wsproc.engine").error("a stage cannot be built", exc_info=error)
         link.send(Broken(EngineError(f"a stage cannot be built: {error}")))
         return None
+    for name, stage in stages.items():
+        warm_up(name, stage)
     link.send(Ready({name: _facts(stage) for name, stage in stages.items()}))
     return stages
 

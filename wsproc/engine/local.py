@@ -131,13 +131,20 @@ def _spawn(link: int, lifeline: int, recorder: int, threads: int) -> subprocess.
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Return the child's environment: our import path, and thread counts read at import."""
+    """Return the child's environment: our import path, and what is read at import of threads.
+
+    Threads that spin while they wait for each other stand still for as long as another process has
+    the core of one of them, so they sleep instead, unless the user says otherwise. Measured on two
+    busy cores with two threads: the embedded classifier did 21 chunks a second with libgomp's own
+    spinning (5 to 85) and 533 without (363 to 918); a roberta-base 0.75 (0.25 to 2.3) and 4.5 (3.5
+    to 7.3). A short spin (`GOMP_SPINCOUNT=1000`) was no better than none.
+    """
     own = {
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {**os.environ, **own}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **own}
 
 
 def _be_nice(pid: int, niceness: int) -> None:

@@ -262,6 +262,19 @@ def test_a_step_is_bounded_and_prompts_share_it() -> None:
     assert sorted(map(stage._slots.__getitem__, (first, short))) == [0, 1]
 
 
+def test_a_short_answer_begins_beside_64_long_ones() -> None:
+    """With a slot free, its prompt is read within three steps."""
+    stage = make_stage(ends=-100.0, rows=72, tokens=256)
+    long = stage.begin([{"prompt": "a", "max_tokens": 60, "seed": n} for n in range(64)])
+    while any(run.filling for run in long):
+        stage.step(long)
+    (short,) = stage.begin([{"prompt": " ".join(WORDS)[:40], "max_tokens": 2, "seed": 1}])
+    for _ in range(3):
+        assert not any(emission.finished for emission in stage.step([*long, short])[:-1])
+    assert short.generated > 0
+    stage.release([*long, short])
+
+
 def test_runs_beyond_the_rows_wait_for_a_slot() -> None:
     """More runs than rows may be begun; those without a slot give nothing until one is free."""
     stage, rng = make_stage(rows=2), random.Random(8)

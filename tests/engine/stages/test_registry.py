@@ -64,7 +64,7 @@ def test_a_stage_is_built_from_a_folder_and_runs(
     assert stage.facts["model"] == "tiny"
     assert stage.facts["device"] == "cpu"
     assert stage.facts["dtype"] == "float32"
-    assert len(lines) == 2
+    assert [line.split()[0] for line in lines[:2]] == ["loading", name]
     runs = stage.begin([item])
     for _ in range(100):
         (emission,) = stage.step(runs)
@@ -111,6 +111,11 @@ def test_a_step_on_a_cpu_is_sized_by_the_model(tmp_path: Path) -> None:
             "sentiment",
             StageSettings(model="owner/model", rows=0),
             "rows of the stage sentiment: give a number from 1 up, not 0",
+        ),
+        (
+            "generation",
+            StageSettings(kv_cache_mb=0.5),
+            "kv_cache_mb of the stage generation: give a number from 1 up, not 0.5",
         ),
         (
             "sentiment",

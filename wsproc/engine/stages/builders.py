@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from wsproc.engine.call import ModelUnavailable
+from wsproc.engine.call import Item, ModelUnavailable
 from wsproc.engine.models.device import resolve_device, resolve_dtype, use_threads
+from wsproc.engine.models.memory import (
+    LEAST_CONTEXT,
+    CachePlan,
+    RowCost,
+    cache_budget,
+    causal_cost,
+    plan_cache,
+    seq2seq_cost,
+)
 from wsproc.engine.models.source import Report, Source
 from wsproc.engine.stages.registry import StageSettings
 from wsproc.engine.stages.stage import Stage, StepBudget
@@ -30,13 +39,14 @@ _BUDGETS: Mapping[tuple[str, str], StepBudget] = {
     ("sentiment", CPU): StepBudget(64, 4096),
     ("sentiment", GPU): StepBudget(128, 16384),
     ("extractive", CPU): StepBudget(16, 4096),
-    ("summary", CPU): StepBudget(4, 1024),
-    ("summary", GPU): StepBudget(32, 16384),
+    ("summary", CPU): StepBudget(16, 1024),
+    ("summary", GPU): StepBudget(64, 16384),
     ("entities", CPU): StepBudget(32, 1000),
     ("entities", GPU): StepBudget(64, 16000),
-    ("generation", CPU): StepBudget(8, 128),
-    ("generation", GPU): StepBudget(64, 4096),
+    ("generation", CPU): StepBudget(72, 256),
+    ("generation", GPU): StepBudget(256, 4096),
 }
+"""Of summaries and generation the rows are the most that pay; fewer where memory is short."""
 
 _LAUNCH = {CPU: 48, GPU: 2048}
 """The fixed cost of a forward pass in tokens: on a CPU measured with models of 0.3 to 11 million
@@ -49,6 +59,17 @@ _STEP_WORK = 10e9
 """Operations that a step of a classifier may take for each thread of a CPU: about 0.1 s."""
 
 _LEAST_STEP_TOKENS = 256
+
+_LEAST_PROMPT_TOKENS = 128
+"""Tokens in a step of generation on a CPU, however large the model."""
+
+_WARM_UP: Mapping[str, Item] = {
+    "sentiment": {"text": "The first pass is slow, and nobody should wait for it."},
+    "summary": {"text": "The first pass is slow. Nobody should wait for it."},
+    "entities": {"text": "Nobody in Paris should wait for the first pass."},
+    "generation": {"prompt": "The first pass"},
+}
+"""What each stage is tried with before it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,7 @@ def _sentiment(source: Source, settings: StageSettings, report: Report) -> Stage
 
 def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
     from wsproc.engine.models.load import is_extractive, load_extractive, load_seq2seq
+    from wsproc.engine.stages.decoding.summary_config import SummaryConfig
     from wsproc.engine.stages.summary import ExtractiveSummaryStage, Seq2SeqSummaryStage
 
     place = _place(settings)
@@ -97,10 +119,14 @@ def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
     options = _options(source, settings, "context", "target", "max_windows")
     loaded = load_seq2seq(source, place.device, place.dtype, report)
     budget = _budget("summary", place.kind, settings)
+    config = SummaryConfig(loaded.model, target=options.get("target"))
+    cost = seq2seq_cost(loaded.model, beams=config.search().beams, target=config.target)
+    plan = _plan(loaded, cost, budget.rows, loaded.max_tokens, options, settings)
+    report(_held("summary", plan))
     writer = Seq2SeqSummaryStage(
-        loaded.model, loaded.tokenizer, rows=budget.rows, tokens=budget.tokens, **options
+        loaded.model, loaded.tokenizer, rows=plan.rows, tokens=budget.tokens, **options
     )
-    return _with_facts(writer, _facts(loaded))
+    return _with_facts(writer, {**_facts(loaded), **plan.facts()})
 
 
 def _entities(source: Source, settings: StageSettings, report: Report) -> Stage:
@@ -129,11 +155,17 @@ def _generation(source: Source, settings: StageSettings, report: Report) -> Stag
     place = _place(settings)
     loaded = load_causal_lm(source, place.device, place.dtype, report)
     budget = _budget("generation", place.kind, settings)
-    options.setdefault("context", min(loaded.max_tokens, _CONTEXT[place.kind]))
+    if settings.tokens is None and place.kind == CPU:
+        least, most = _LEAST_PROMPT_TOKENS, budget.tokens
+        budget = StepBudget(budget.rows, _step_tokens(loaded, place.threads, most, least))
+    cost = causal_cost(loaded.model)
+    usual = min(loaded.max_tokens, _CONTEXT[place.kind])
+    plan = _plan(loaded, cost, budget.rows, usual, options, settings)
+    report(_held("generation", plan))
     stage = GenerationStage(
-        loaded.model, loaded.tokenizer, rows=budget.rows, tokens=budget.tokens, **options
+        loaded.model, loaded.tokenizer, rows=plan.rows, tokens=budget.tokens, **options
     )
-    return _with_facts(stage, _facts(loaded))
+    return _with_facts(stage, {**_facts(loaded), **plan.facts()})
 
 
 BUILDERS: Mapping[str, Callable[[Source, StageSettings, Report], Stage]] = {
@@ -157,15 +189,48 @@ def _budget(stage: str, kind: str, settings: StageSettings) -> StepBudget:
     return StepBudget(settings.rows or usual.rows, settings.tokens or usual.tokens)
 
 
-def _step_tokens(loaded: LoadedModel, threads: int, most: int) -> int:
-    """Return how many tokens a CPU classifies in about 0.1 s.
+def _plan(
+    loaded: LoadedModel,
+    cost: RowCost,
+    rows: int,
+    usual: int,
+    options: dict[str, Any],
+    settings: StageSettings,
+) -> CachePlan:
+    """Return the rows that fit into memory, and set `context` in the options to what they hold.
+
+    It is `usual` unless one was asked for, which is then not cut.
+    """
+    asked = options.get("context")
+    context = usual if asked is None else min(asked, loaded.max_tokens)
+    plan = plan_cache(
+        loaded.source.stage,
+        cost,
+        budget=cache_budget(settings.kv_cache_mb, settings.kv_shares, loaded.device),
+        rows=rows,
+        context=context,
+        least=LEAST_CONTEXT if asked is None else context,
+    )
+    options["context"] = plan.context
+    return plan
+
+
+def _held(stage: str, plan: CachePlan) -> str:
+    size = plan.facts()["kv_cache_mb"]
+    return f"{stage} holds {plan.rows} rows of {plan.context} tokens in {size:,} MB"
+
+
+def _step_tokens(
+    loaded: LoadedModel, threads: int, most: int, least: int = _LEAST_STEP_TOKENS
+) -> int:
+    """Return how many tokens a CPU classifies, or reads of a prompt, in about 0.1 s.
 
     A token costs two operations for each weight of a matrix product.
     """
     layers = (module for module in loaded.model.modules() if isinstance(module, nn.Linear))
     weights = sum(layer.weight.numel() for layer in layers)
     affordable = int(threads * _STEP_WORK / (2 * max(1, weights)))
-    return max(_LEAST_STEP_TOKENS, min(most, affordable))
+    return max(least, min(most, affordable))
 
 
 def _facts(loaded: LoadedModel) -> dict[str, Any]:
@@ -179,8 +244,9 @@ def _facts(loaded: LoadedModel) -> dict[str, Any]:
 
 
 def _with_facts(stage: Any, facts: Mapping[str, Any]) -> Stage:
-    """Let a stage tell people about its model; the worker reads `facts` once."""
+    """Let a stage tell people about its model, and the worker what to try it with."""
     stage.facts = facts
+    stage.warm_up_item = _WARM_UP[stage.name]
     built: Stage = stage
     return built
 

@@ -31,6 +31,9 @@ class StageSettings:
     - `device`, `dtype`: see `models.device`;
     - `rows`, `tokens`: the most runs and padded tokens in a step, None for what suits the device;
     - `threads`: of torch in this process, None for torch's own choice;
+    - `kv_cache_mb`: megabytes for the keys and values of all stages that decode, in all workers,
+      None for what suits the machine (see `models.memory`); `kv_shares`: among how many it is
+      divided;
     - `options`: of the stage alone, such as `label_map`; unknown ones are refused.
     """
 
@@ -40,6 +43,8 @@ class StageSettings:
     rows: int | None = None
     tokens: int | None = None
     threads: int | None = None
+    kv_cache_mb: float | None = None
+    kv_shares: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def build_stage(name: str, settings: StageSettings, report: Report) -> Stage:
 
 
 def _check_sizes(stage: str, settings: StageSettings) -> None:
-    for key in ("rows", "tokens"):
+    for key in ("rows", "tokens", "kv_cache_mb", "kv_shares"):
         value = getattr(settings, key)
         if value is not None and value < 1:
             raise ModelUnavailable(

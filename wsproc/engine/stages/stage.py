@@ -51,8 +51,9 @@ class TokenCount:
 class Stage(Protocol):
     """One capability on one device. All methods are called from the worker's one thread.
 
-    A stage may also have `counted`, a `TokenCount` that it keeps up to date, for the metrics, and
-    `facts`, a JSON object about its model, for people.
+    A stage may also have `counted`, a `TokenCount` that it keeps up to date, for the metrics,
+    `facts`, a JSON object about its model, for people, and `warm_up_item`, an item to be tried
+    before it serves.
     """
 
     name: str

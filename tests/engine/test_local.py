@@ -1,0 +1,21 @@
+"""What a worker process is given to live with; how it lives and dies is in `test_pool`."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsproc.engine.local import _environment
+
+
+def test_a_worker_has_its_share_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the server itself was started with: a worker is one of several."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    assert _environment(3)["OMP_NUM_THREADS"] == "3"
+
+
+def test_threads_of_a_worker_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They leave the core to whoever needs it, unless the user knows better."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert _environment(2)["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert _environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
