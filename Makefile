@@ -1,13 +1,14 @@
 # make demo   a fresh machine to the main job running on real text
 # make test   a fresh machine to all tests passed
 # make check  lint, format, types, import contracts
-# make bench  wsproc beside the plain streaming endpoint, in one run
+# make bench  wsproc beside the ideal loop and other servers, in one run (ten minutes)
 # make eval   figures of the embedded models: make eval DATA=folder
 # make setup  .venv with the wsproc command in it
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 DATA ?= data
 
 .DEFAULT_GOAL := help
@@ -51,11 +52,18 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m benchmarks.endpoint
+# The servers that wsproc is measured against have an environment of their own.
+$(BENCH)/.installed: requirements.txt benchmarks/requirements.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	touch $@
+
+bench: setup $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks.serving
 
 eval: $(VENV)/.installed-dev
 	$(BIN)/python -m training.evaluate --data $(DATA)
 
 clean:
-	rm -rf $(VENV) tests/web/node_modules build dist
+	rm -rf $(VENV) $(BENCH) tests/web/node_modules build dist

@@ -1,0 +1,1 @@
+"""The servers and the loop that wsproc is measured against: ours, small, and written fairly."""
