@@ -62,7 +62,8 @@ def serve(
     ] = None,
     device: Device = _ENGINE.device,
     dtype: Annotated[
-        str, typer.Option(help="auto, float32, bfloat16 or float16.", rich_help_panel=_MODELS)
+        str,
+        typer.Option(help="auto, float32, bfloat16, float16, or int8.", rich_help_panel=_MODELS),
     ] = _ENGINE.dtype,
     threads: Annotated[
         int | None,

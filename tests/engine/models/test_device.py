@@ -105,8 +105,15 @@ def test_formats_have_a_long_and_a_short_name() -> None:
     with pytest.raises(ModelUnavailable) as caught:
         resolve_dtype("int4", CPU)
     assert str(caught.value) == (
-        "--dtype int4: unknown format; give auto, float32, bfloat16, float16"
+        "--dtype int4: unknown format; give auto, float32, bfloat16, float16, int8"
     )
+
+
+def test_int8_is_for_a_cpu() -> None:
+    """What is not in int8 there is in float32; elsewhere it is refused."""
+    assert resolve_dtype("int8", CPU) is torch.float32
+    with pytest.raises(ModelUnavailable, match="--dtype int8: only on a CPU, and this is cuda"):
+        resolve_dtype("int8", torch.device("cuda"))
 
 
 def test_threads_are_set_and_told() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsproc.engine.stages.padding import groups_by_length
+from wsproc.engine.stages.padding import groups_by_length, groups_of_equal_length
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=9)
 
@@ -50,3 +50,13 @@ def test_equal_rows_stay_together_and_unequal_ones_part() -> None:
 def test_a_row_over_the_bound_is_alone() -> None:
     """A row that no group may hold is still computed."""
     assert groups_by_length([500, 3], launch=1000, most=10) == [[1], [0]]
+
+
+@given(LENGTHS, st.integers(1, 200))
+def test_equal_groups_have_no_padding(lengths: list[int], most: int) -> None:
+    """Each row is in one group, all rows of a group are equal, and none is over the bound."""
+    groups = groups_of_equal_length(lengths, most=most)
+    assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len({lengths[row] for row in group}) == 1
+        assert len(group) == 1 or len(group) * lengths[group[0]] <= most

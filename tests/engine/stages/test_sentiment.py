@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from tests.engine.checkpoints import BOS, EOS, save_classifier
-from wsproc.engine.call import EngineError, InvalidItem, Item, ModelUnavailable, OutOfMemory, Value
+from wsproc.engine.call import EngineError, InvalidItem, Item, ModelUnavailable, Value
 from wsproc.engine.models.load import LoadedModel, load_classifier
 from wsproc.engine.models.source import Kind, Source
 from wsproc.engine.stages.sentiment import SentimentStage
-from wsproc.engine.stages.stage import StepBudget
+from wsproc.engine.stages.stage import Emission, StepBudget
 
 BODY = 60  # tokens of a window, without its two special tokens
 TEXTS = [
@@ -207,23 +207,28 @@ class _SmallDevice:
         return output
 
 
-def test_a_full_device_gets_half_the_batch(loaded: LoadedModel) -> None:
-    """Running out of memory splits the batch until it fits, with the same results."""
+def test_a_step_that_raises_changes_no_run(loaded: LoadedModel) -> None:
+    """The loop takes it again in halves, until it fits; the results are the same."""
     items: list[Item] = [{"text": text} for text in TEXTS]
-    small = replace(loaded, model=_SmallDevice(loaded.model, 1))
     whole = _finish(_stage(loaded, launch=1000), items)
-    for one, two in zip(_finish(_stage(small, launch=1000), items), whole, strict=True):
-        assert isinstance(one, dict)
-        assert isinstance(two, dict)
-        assert one["scores"] == pytest.approx(two["scores"], abs=2e-6)
+    stage = _stage(replace(loaded, model=_SmallDevice(loaded.model, 1)), launch=1000)
+    runs = stage.begin(items)
+    with pytest.raises(torch.OutOfMemoryError):
+        stage.step(runs)
+    for run, expected in zip(runs, whole, strict=True):
+        emission = Emission()
+        while not emission.finished:
+            (emission,) = stage.step([run])
+        assert emission.result is not None
+        assert emission.result["scores"] == pytest.approx(expected["scores"], abs=2e-6)
+        assert emission.result["tokens"] == expected["tokens"]
 
 
-def test_a_text_that_never_fits_fails_alone(loaded: LoadedModel) -> None:
-    """A single row that does not fit is out of memory, and says so."""
-    stage = _stage(replace(loaded, model=_SmallDevice(loaded.model, 0)))
-    assert _finish(stage, [{"text": "good"}]) == [
-        OutOfMemory("the text alone does not fit the device's memory")
-    ]
+def test_texts_that_may_not_share_a_batch_with_padding(loaded: LoadedModel) -> None:
+    """Without a launch cost only texts of equal length go together."""
+    stage = _stage(loaded, launch=None)
+    _finish(stage, [{"text": text} for text in ("abc", "de", "fgh", "i" * 20)])
+    assert stage.counted.computed == stage.counted.useful
 
 
 def test_no_number_is_no_result(loaded: LoadedModel) -> None:

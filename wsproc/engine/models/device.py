@@ -48,14 +48,24 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     float16, which is fast on MPS and on older CUDA devices, is for the user to ask for. Weights
     saved in float16 are therefore widened on a CPU, where float16 would also be slow.
 
-    Raises `ModelUnavailable` for an unknown name.
+    `int8` is for classifiers on a CPU (see `precision`); what it leaves is float32, and so are all
+    other models there.
+
+    Raises `ModelUnavailable` for an unknown name, and for int8 on another device.
     """
+    if name == "int8":
+        if device.type != "cpu":
+            raise ModelUnavailable(
+                f"--dtype int8: only on a CPU, and this is {device.type}; give auto or bfloat16"
+            )
+        return torch.float32
     if name == "auto":
         native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float32
     dtype = DTYPES.get(_SHORT.get(name, name))
     if dtype is None:
-        raise ModelUnavailable(f"--dtype {name}: unknown format; give auto, {', '.join(DTYPES)}")
+        known = ", ".join((*DTYPES, "int8"))
+        raise ModelUnavailable(f"--dtype {name}: unknown format; give auto, {known}")
     return dtype
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from wsproc.engine.call import Item, ModelUnavailable
 from wsproc.engine.models.device import resolve_device, resolve_dtype, use_threads
+from wsproc.engine.models.linear import linear_weights, pack_linears, parameter_count
 from wsproc.engine.models.memory import (
     LEAST_CONTEXT,
     CachePlan,
@@ -39,7 +39,7 @@ _BUDGETS: Mapping[tuple[str, str], StepBudget] = {
     ("sentiment", CPU): StepBudget(64, 4096),
     ("sentiment", GPU): StepBudget(128, 16384),
     ("extractive", CPU): StepBudget(16, 4096),
-    ("summary", CPU): StepBudget(16, 1024),
+    ("summary", CPU): StepBudget(16, 512),
     ("summary", GPU): StepBudget(64, 16384),
     ("entities", CPU): StepBudget(32, 1000),
     ("entities", GPU): StepBudget(64, 16000),
@@ -88,20 +88,23 @@ class _Place:
 
 def _sentiment(source: Source, settings: StageSettings, report: Report) -> Stage:
     from wsproc.engine.models.load import load_classifier
+    from wsproc.engine.models.precision import suit_classifier
     from wsproc.engine.stages.sentiment import SentimentStage
 
     options = _options(source, settings, "label_map", "scale", "normalize")
     if "scale" in options:
         options["scale"] = _scale(options["scale"])
     place = _place(settings)
-    loaded = load_classifier(source, place.device, place.dtype, report)
+    suited = suit_classifier(
+        load_classifier(source, place.device, place.dtype, report), settings.dtype, report
+    )
+    loaded = suited.loaded
     budget = _budget("sentiment", place.kind, settings)
     if settings.tokens is None and place.kind == CPU:
         budget = StepBudget(budget.rows, _step_tokens(loaded, place.threads, budget.tokens))
-    stage = SentimentStage(
-        loaded, rows=budget.rows, tokens=budget.tokens, launch=_LAUNCH[place.kind], **options
-    )
-    return _with_facts(stage, _facts(loaded))
+    launch = None if suited.apart else _LAUNCH[place.kind]
+    stage = SentimentStage(loaded, rows=budget.rows, tokens=budget.tokens, launch=launch, **options)
+    return _with_facts(stage, {**_facts(loaded), **suited.facts})
 
 
 def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
@@ -118,6 +121,7 @@ def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
         return _with_facts(chooser, {"model": source.title, "device": CPU})
     options = _options(source, settings, "context", "target", "max_windows")
     loaded = load_seq2seq(source, place.device, place.dtype, report)
+    pack_linears(loaded.model)
     budget = _budget("summary", place.kind, settings)
     config = SummaryConfig(loaded.model, target=options.get("target"))
     cost = seq2seq_cost(loaded.model, beams=config.search().beams, target=config.target)
@@ -154,6 +158,7 @@ def _generation(source: Source, settings: StageSettings, report: Report) -> Stag
     options = _options(source, settings, "context", "chat", "max_tokens")
     place = _place(settings)
     loaded = load_causal_lm(source, place.device, place.dtype, report)
+    pack_linears(loaded.model)
     budget = _budget("generation", place.kind, settings)
     if settings.tokens is None and place.kind == CPU:
         least, most = _LEAST_PROMPT_TOKENS, budget.tokens
@@ -227,9 +232,7 @@ def _step_tokens(
 
     A token costs two operations for each weight of a matrix product.
     """
-    layers = (module for module in loaded.model.modules() if isinstance(module, nn.Linear))
-    weights = sum(layer.weight.numel() for layer in layers)
-    affordable = int(threads * _STEP_WORK / (2 * max(1, weights)))
+    affordable = int(threads * _STEP_WORK / (2 * max(1, linear_weights(loaded.model))))
     return max(least, min(most, affordable))
 
 
@@ -239,7 +242,7 @@ def _facts(loaded: LoadedModel) -> dict[str, Any]:
         "device": str(loaded.device),
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "max_tokens": loaded.max_tokens,
-        "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
+        "parameters": parameter_count(loaded.model),
     }
 
 

@@ -28,6 +28,21 @@ def groups_by_length(lengths: Sequence[int], *, launch: int, most: int) -> list[
     return _traced(order, start)
 
 
+def groups_of_equal_length(lengths: Sequence[int], *, most: int) -> list[list[int]]:
+    """Return the rows' indices in groups without any padding, from short to long.
+
+    No group of several rows holds more than `most` tokens.
+    """
+    alike: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        alike.setdefault(length, []).append(index)
+    groups = []
+    for length, rows in sorted(alike.items()):
+        size = max(1, most // max(1, length))
+        groups += [rows[at : at + size] for at in range(0, len(rows), size)]
+    return groups
+
+
 def _traced(order: list[int], start: list[int]) -> list[list[int]]:
     groups = []
     end = len(order)

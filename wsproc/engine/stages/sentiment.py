@@ -24,11 +24,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
-from wsproc.engine.call import EngineError, Item, OutOfMemory, Value
+from wsproc.engine.call import EngineError, Item, Value
 from wsproc.engine.models.load import LoadedModel
 from wsproc.engine.stages.items import text_of, tokens_of
 from wsproc.engine.stages.labels import SENTIMENTS, label_reader
-from wsproc.engine.stages.padding import groups_by_length
+from wsproc.engine.stages.padding import groups_by_length, groups_of_equal_length
 from wsproc.engine.stages.stage import Emission, StepBudget, TokenCount
 
 _SECTION = 8  # characters tokenized at once, for each token of the input
@@ -60,7 +60,8 @@ class SentimentStage:
 
     `normalize` replaces names (`@someone`) by `@user` and links by `http`, as the models trained on
     tweets expect it; None does so for those alone, which are known by their name. `launch` is the
-    fixed cost of a forward pass in tokens (see `groups_by_length`). `label_map` and `scale` are
+    fixed cost of a forward pass in tokens (see `groups_by_length`); None puts only texts of equal
+    length together, for a model whose results would feel the padding. `label_map` and `scale` are
     explained in `labels`. `counted` may be read at any time.
 
     Raises `ModelUnavailable` for a checkpoint whose labels cannot be mapped.
@@ -74,7 +75,7 @@ class SentimentStage:
         *,
         rows: int,
         tokens: int,
-        launch: int,
+        launch: int | None,
         label_map: Mapping[str, str] | None = None,
         scale: tuple[float, float] = (-1.0, 1.0),
         normalize: bool | None = None,
@@ -117,15 +118,19 @@ class SentimentStage:
         return [next(runs) if isinstance(text, str) else text for text in texts]
 
     def step(self, runs: Sequence[SentimentRun]) -> list[Emission]:
-        """Classify the next window of each run."""
+        """Classify the next window of each run; after an exception the runs are where they were."""
         windows = [self._window(run) for run in runs]
-        lengths = [len(window) for window in windows]
-        emissions: list[Emission] = [Emission()] * len(runs)
-        for group in groups_by_length(lengths, launch=self._launch, most=self.budget.tokens):
-            scores = self._scores([windows[index] for index in group])
-            for index, score in zip(group, scores, strict=True):
-                emissions[index] = self._emission(runs[index], score)
-        return emissions
+        scores: list[list[float]] = [[]] * len(runs)
+        for group in self._groups(list(map(len, windows))):
+            found = self._classified([windows[index] for index in group])
+            for index, score in zip(group, found, strict=True):
+                scores[index] = score
+        return [self._emission(run, score) for run, score in zip(runs, scores, strict=True)]
+
+    def _groups(self, lengths: list[int]) -> list[list[int]]:
+        if self._launch is None:
+            return groups_of_equal_length(lengths, most=self.budget.tokens)
+        return groups_by_length(lengths, launch=self._launch, most=self.budget.tokens)
 
     def release(self, runs: Sequence[SentimentRun]) -> None:
         """Hold nothing: between steps nothing of a run is on the device."""
@@ -165,16 +170,6 @@ class SentimentStage:
             run.at = end
         return [*self._prefix, *run.ahead[: self._body], *self._suffix]
 
-    def _scores(self, windows: list[list[int]]) -> list[Sequence[float] | EngineError]:
-        """Return each window's three probabilities; halve the batch while the device is full."""
-        try:
-            return list(self._classified(windows))
-        except torch.OutOfMemoryError:
-            if len(windows) == 1:
-                return [OutOfMemory("the text alone does not fit the device's memory")]
-        half = len(windows) // 2
-        return self._scores(windows[:half]) + self._scores(windows[half:])
-
     @torch.inference_mode()
     def _classified(self, windows: list[list[int]]) -> list[list[float]]:
         """Return [windows, 3] probabilities."""
@@ -200,10 +195,8 @@ class SentimentStage:
             batch = pad(batch, (more, 0) if side == "left" else (0, more), value=filler)
         return batch.to(self._device)
 
-    def _emission(self, run: SentimentRun, scores: Sequence[float] | EngineError) -> Emission:
+    def _emission(self, run: SentimentRun, scores: Sequence[float]) -> Emission:
         """Count the window in; the run is finished if it was the last."""
-        if isinstance(scores, EngineError):
-            return Emission(error=scores)
         if not all(map(isfinite, scores)):
             return Emission(error=EngineError("the model gave no number (NaN) for this text"))
         size = min(len(run.ahead), self._body)

@@ -12,6 +12,8 @@ a NaN, would be a NaN again and reach the next owner.
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,7 +52,7 @@ class SlotLayer(CacheLayerMixin):
         """Allocate the blocks, now that the number and size of the heads are known."""
         shape = (self._cache.slots, key_states.shape[1], self._cache.length)
         self.blocks = tuple(
-            states.new_zeros((*shape, states.shape[3])) for states in (key_states, value_states)
+            _zeros((*shape, states.shape[3]), states) for states in (key_states, value_states)
         )
         self.is_initialized = True
 
@@ -85,6 +87,17 @@ class SlotLayer(CacheLayerMixin):
     def get_max_length(self) -> int:
         """Return how many positions a slot holds."""
         return self._cache.length
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return zeros; on a CPU their memory is taken page by page as they are first written.
+
+    A cache is sized for its busiest hour; `new_zeros` would touch all of it at once.
+    """
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    pages = mmap.mmap(-1, math.prod(shape) * like.element_size())
+    return torch.frombuffer(pages, dtype=like.dtype).view(shape)
 
 
 class SlotCache(Cache):
