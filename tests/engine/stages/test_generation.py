@@ -25,7 +25,7 @@ def make_stage(family: str = "llama", *, ends: float = 2.0, **options: Any) -> G
     """Return a small stage; `ends` makes the end token likelier."""
     model = causal_model(family, seed=1)
     lean_to_end(model, ends)
-    options = {"rows": 5, "tokens": 24, **options}
+    options = {"rows": 5, "tokens": 24, "launch": 3, **options}
     return GenerationStage(model, byte_tokenizer(bos=True), **options)
 
 
@@ -109,11 +109,11 @@ def test_a_step_that_raises_may_be_repeated() -> None:
     """
     stage, rng = make_stage(), random.Random(2)
     items = [random_item(rng) for _ in range(12)]
-    forward, calls = stage._decoder.forward, iter(range(10_000))
+    forward, chance = stage._decoder.forward, random.Random(9)
 
     def failing(*args: Any) -> Any:
         result = forward(*args)
-        if next(calls) % 3 == 2:
+        if chance.random() < 0.2:
             raise torch.OutOfMemoryError("no memory")
         return result
 
@@ -273,6 +273,18 @@ def test_a_short_answer_begins_beside_64_long_ones() -> None:
         assert not any(emission.finished for emission in stage.step([*long, short])[:-1])
     assert short.generated > 0
     stage.release([*long, short])
+
+
+@pytest.mark.parametrize("launch", [1, 1000])
+def test_prompts_of_like_length_are_read_together(launch: int) -> None:
+    """Padding is computed only where it costs less than another pass, and it is counted."""
+    stage = make_stage(rows=3, tokens=300, launch=launch)
+    runs = stage.begin([{"prompt": text} for text in ("ab", "cd", "efghijkl")])
+    sizes = [len(run.prompt.tokens) for run in runs if not isinstance(run, EngineError)]
+    assert sizes[0] == sizes[1] < sizes[2]
+    stage.step(runs)
+    assert stage.counted.useful == sum(sizes)
+    assert stage.counted.computed == (sum(sizes) if launch == 1 else 3 * sizes[2])
 
 
 def test_runs_beyond_the_rows_wait_for_a_slot() -> None:

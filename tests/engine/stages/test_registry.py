@@ -90,7 +90,7 @@ def test_an_embedded_stage_is_the_default(name: str) -> None:
 def test_a_step_on_a_cpu_is_sized_by_the_model(tmp_path: Path) -> None:
     """A model without much work in it may take many tokens at once, up to a bound."""
     settings = StageSettings(model=str(save_classifier(tmp_path)), device="cpu")
-    assert build_stage("sentiment", settings, _silent).budget == StepBudget(64, 4096)
+    assert build_stage("sentiment", settings, _silent).budget == StepBudget(64, 2048)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ CPU, GPU = "cpu", "gpu"
 # On a CPU a batch of more than 200 to 400 tokens gains nothing (measured), so steps are short. The
 # figures for a GPU are reasoned: enough tokens that launching some hundred kernels is not all.
 _BUDGETS: Mapping[tuple[str, str], StepBudget] = {
-    ("sentiment", CPU): StepBudget(64, 4096),
+    ("sentiment", CPU): StepBudget(64, 2048),
     ("sentiment", GPU): StepBudget(128, 16384),
     ("extractive", CPU): StepBudget(16, 4096),
     ("summary", CPU): StepBudget(16, 512),
@@ -128,7 +128,12 @@ def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
     plan = _plan(loaded, cost, budget.rows, loaded.max_tokens, options, settings)
     report(_held("summary", plan))
     writer = Seq2SeqSummaryStage(
-        loaded.model, loaded.tokenizer, rows=plan.rows, tokens=budget.tokens, **options
+        loaded.model,
+        loaded.tokenizer,
+        rows=plan.rows,
+        tokens=budget.tokens,
+        launch=_LAUNCH[place.kind],
+        **options,
     )
     return _with_facts(writer, {**_facts(loaded), **plan.facts()})
 
@@ -168,7 +173,12 @@ def _generation(source: Source, settings: StageSettings, report: Report) -> Stag
     plan = _plan(loaded, cost, budget.rows, usual, options, settings)
     report(_held("generation", plan))
     stage = GenerationStage(
-        loaded.model, loaded.tokenizer, rows=plan.rows, tokens=budget.tokens, **options
+        loaded.model,
+        loaded.tokenizer,
+        rows=plan.rows,
+        tokens=budget.tokens,
+        launch=_LAUNCH[place.kind],
+        **options,
     )
     return _with_facts(stage, {**_facts(loaded), **plan.facts()})
 

@@ -37,7 +37,8 @@ from wsproc.engine.stages.decoding.sampling import Policy, PolicyMaker, Settings
 from wsproc.engine.stages.decoding.slots import SlotTable
 from wsproc.engine.stages.decoding.stops import StopFilter
 from wsproc.engine.stages.items import tokens_of
-from wsproc.engine.stages.stage import Emission, StepBudget
+from wsproc.engine.stages.padding import groups_by_length
+from wsproc.engine.stages.stage import Emission, StepBudget, TokenCount
 
 DEFAULT_MAX_TOKENS = 256
 MAX_STOPS = 16
@@ -79,13 +80,14 @@ class GenerationRun:
 class GenerationStage:
     """A `Stage` over any transformers causal language model that takes a `Cache`.
 
-    `rows` runs of up to `context` tokens, prompt and answer together, are held at once, and their
-    memory is allocated here. A step decodes one token for each run and spends what is left of
-    `tokens` on reading the prompts of newcomers, in equal pieces. Runs beyond `rows` wait, giving
-    empty emissions. `context` is at most, and by default, the model's number of positions;
-    `chat=False` gives a model that has a chat template the bare prompt; `max_tokens` is for items
-    that name none, where the model's generation config names none either. Raises ValueError for a
-    model that cannot be decoded row by row.
+    `rows` runs of up to `context` tokens, prompt and answer together, are held at once, and
+    their memory is allocated here. A step decodes one token for each run and spends what is
+    left of `tokens` on reading the prompts of newcomers, in equal pieces. Runs beyond `rows`
+    wait, giving empty emissions. `context` is at most, and by default, the model's number of
+    positions; `launch` is the fixed cost of a forward pass in tokens (see `groups_by_length`);
+    `chat=False` gives a model that has a chat template the bare prompt; `max_tokens` is for
+    items that name none, where the model's generation config names none either. Raises
+    ValueError for a model that cannot be decoded row by row.
     """
 
     def __init__(
@@ -99,12 +101,15 @@ class GenerationStage:
         name: str = "generation",
         chat: bool = True,
         max_tokens: int = DEFAULT_MAX_TOKENS,
+        launch: int = 48,
     ) -> None:
         self.name = name
         self.budget = StepBudget(rows=rows, tokens=max(rows, tokens))
+        self.counted = TokenCount()
         self.context = _context(model, context)
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
+        self._launch = launch
         self._prompts = PromptReader(tokenizer, chat=chat)
         self._policies = PolicyMaker(model)
         self._max_length: int | None = model.generation_config.max_length
@@ -174,9 +179,12 @@ class GenerationStage:
         ready = sorted((run for run in seated if not run.filling), key=self._slots.__getitem__)
         parts = self._parts([run for run in seated if run.filling], len(ready))
         logits = [self._decode(ready)] if ready else []
-        if parts:
-            logits.append(self._fill(parts))
-        sizes = {**dict.fromkeys(ready, 1), **parts}
+        groups = self._grouped(parts)
+        logits += [self._fill(group) for group in groups]
+        sizes = dict.fromkeys(ready, 1)
+        for group in groups:
+            sizes |= group
+            self._count_padding(list(group.values()))
         chosen = self._choose(sizes, logits)
         self._count(sizes)
         emissions = {run: self._advance(run, token) for run, token in chosen.items()}
@@ -205,6 +213,12 @@ class GenerationStage:
         chosen = sorted(filling[:spare], key=self._slots.__getitem__)
         share = spare // max(1, len(chosen))
         return {run: min(share, run.unread) for run in chosen}
+
+    def _grouped(self, parts: Mapping[GenerationRun, int]) -> list[dict[GenerationRun, int]]:
+        """Return the parts in groups of like size, so that little padding is computed."""
+        runs, sizes = list(parts), list(parts.values())
+        groups = groups_by_length(sizes, launch=self._launch, most=self.budget.tokens)
+        return [{runs[at]: sizes[at] for at in sorted(group)} for group in groups]
 
     def _decode(self, ready: Sequence[GenerationRun]) -> Tensor:
         return self._decoder.forward(
@@ -239,11 +253,17 @@ class GenerationStage:
 
     def _count(self, sizes: Mapping[GenerationRun, int]) -> None:
         """Note what the forward passes have put into the cache."""
+        tokens = sum(sizes.values())
+        self.counted.useful += tokens
+        self.counted.computed += tokens
         for run, size in sizes.items():
             filling = run.filling
             run.cached += size
             if filling and not run.filling:
                 self._slots.promote(run)
+
+    def _count_padding(self, sizes: Sequence[int]) -> None:
+        self.counted.computed += len(sizes) * max(sizes) - sum(sizes)
 
     def _advance(self, run: GenerationRun, token: int | None) -> Emission:
         """Add a token to the answer and say what is new."""

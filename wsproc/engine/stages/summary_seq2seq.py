@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ from wsproc.engine.stages.decoding.slots import SlotTable
 from wsproc.engine.stages.decoding.summary_config import SummaryConfig
 from wsproc.engine.stages.decoding.windows import window_spans
 from wsproc.engine.stages.items import tokens_of
-from wsproc.engine.stages.stage import Emission, StepBudget
+from wsproc.engine.stages.padding import groups_by_length
+from wsproc.engine.stages.stage import Emission, StepBudget, TokenCount
 
 DEFAULT_MAX_WINDOWS = 16
 DEFAULT_SOURCE = 512
@@ -55,13 +57,14 @@ class Seq2SeqSummaryStage:
 
     `rows` texts are held at once, each with the beams of the model's generation config; their
     memory is allocated here. The tokens are those of `generate()` alone with the same config,
-    without sampling, whatever joins, leaves or is cancelled beside the run. A step gives every run
-    one token; before that the encoder reads the windows of newcomers, as many as fit in `tokens`
-    and at least one. `context` is the most tokens of a window, special ones included, by default
-    what model and tokenizer take; `target` the most of a summary, start token included; longer
-    wishes are cut to it. Of a text of more than `max_windows` windows the rest is not read. Runs
-    beyond `rows` wait, giving empty emissions. Raises ValueError for a model that cannot be decoded
-    row by row.
+    without sampling, whatever joins, leaves or is cancelled beside the run. A step gives every
+    run one token; before that the encoder reads the windows of newcomers, as many as fit in
+    `tokens` and at least one. `context` is the most tokens of a window, special ones included,
+    by default what model and tokenizer take; `target` the most of a summary, start token
+    included; longer wishes are cut to it. Of a text of more than `max_windows` windows the rest
+    is not read. `launch` is the fixed cost of a forward pass in tokens (see
+    `groups_by_length`). Runs beyond `rows` wait, giving empty emissions. Raises ValueError for
+    a model that cannot be decoded row by row.
     """
 
     def __init__(
@@ -75,15 +78,18 @@ class Seq2SeqSummaryStage:
         target: int | None = None,
         name: str = "summary",
         max_windows: int = DEFAULT_MAX_WINDOWS,
+        launch: int = 48,
     ) -> None:
         self.name = name
         self.context = _context(model, tokenizer, context)
         self._tokenizer = tokenizer
         self._max_windows = max_windows
+        self._launch = launch
         self._config = SummaryConfig(model, target=target)
         self._search = self._config.search()
         beams = self._search.beams
         self.budget = StepBudget(rows=rows, tokens=max(tokens, rows * beams))
+        self.counted = TokenCount()
         self._decoder = EncoderDecoder(
             model, slots=rows, beams=beams, source=self.context, target=self._config.target
         )
@@ -139,15 +145,17 @@ class Seq2SeqSummaryStage:
         self._seat(runs)
         seated = [run for run in runs if run in self._slots]
         ready = sorted((run for run in seated if run.request), key=self._slots.__getitem__)
-        new = self._newcomers([run for run in seated if not run.request], len(ready))
+        groups = self._newcomers([run for run in seated if not run.request], len(ready))
+        new = [run for group in groups for run in group]
         requests = [run.request or self._request(run) for run in (*ready, *new)]
         logits = [self._advance(ready, requests)] if ready else []
-        if new:
-            logits.append(self._start(new, requests[len(ready) :]))
+        fresh = iter(requests[len(ready) :])
+        logits += [self._start(group, list(islice(fresh, len(group)))) for group in groups]
         emissions = {run: Emission(result=_result(run)) for run in runs if not run.windows}
         if logits:
             after = self._search.step(requests, torch.cat(logits))
             self._reorder((*ready, *new), after)
+            self._count(len(requests), [[len(run.window) for run in one] for one in groups])
             for run, request in zip((*ready, *new), after, strict=True):
                 emissions[run] = self._keep(run, request)
         return [emissions.get(run, Emission()) for run in runs]
@@ -165,8 +173,11 @@ class Seq2SeqSummaryStage:
             if run.windows and run not in self._slots and self._slots.free:
                 self._slots.take(run)
 
-    def _newcomers(self, waiting: Sequence[SummaryRun], ready: int) -> list[SummaryRun]:
-        """Return the first of those that wait for the encoder that fit in this step together."""
+    def _newcomers(self, waiting: Sequence[SummaryRun], ready: int) -> list[list[SummaryRun]]:
+        """Return the first of those that wait for the encoder that fit in this step together.
+
+        They come in groups of like length, each in the order of its slots.
+        """
         spare = self.budget.tokens - ready * self._search.beams
         chosen: list[SummaryRun] = []
         longest = 0
@@ -175,7 +186,9 @@ class Seq2SeqSummaryStage:
             if chosen and (len(chosen) + 1) * longest > spare:
                 break
             chosen.append(run)
-        return sorted(chosen, key=self._slots.__getitem__)
+        sizes = [len(run.window) for run in chosen]
+        groups = groups_by_length(sizes, launch=self._launch, most=self.budget.tokens)
+        return [sorted((chosen[at] for at in one), key=self._slots.__getitem__) for one in groups]
 
     def _request(self, run: SummaryRun) -> Request[Any]:
         processors = self._config.processors(run.window, run.min_length, run.max_length)
@@ -195,6 +208,12 @@ class Seq2SeqSummaryStage:
             [request.tokens for request in going],
             [request.length - 1 for request in going],
         )
+
+    def _count(self, rows: int, read: Sequence[Sequence[int]]) -> None:
+        """Count a step's tokens: one a beam, and the windows that the encoder read by groups."""
+        beams = rows * self._search.beams
+        self.counted.useful += beams + sum(map(sum, read))
+        self.counted.computed += beams + sum(len(sizes) * max(sizes) for sizes in read)
 
     def _reorder(self, runs: Sequence[SummaryRun], requests: Sequence[Request[Any] | None]) -> None:
         """Let the beams that go on continue their parents' past."""
