@@ -1,36 +1,71 @@
-"""The server's settings, frozen, and the one place that reads the environment."""
+"""The server's settings, frozen, and the one place that reads the environment.
+
+A setting is one line here, or in `engine/config.py` for the engine: its name, type, default, and a
+`Setting` with its help, its bounds and its panel; `setting.py` says what comes of it by itself.
+Wrong values raise pydantic's ValidationError, in code too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from wsproc.engine import EngineConfig
 from wsproc.frames.server import Limits
+from wsproc.setting import Setting
+
+PREFIX = "WSPROC_"
+"""What the variables of the environment begin with."""
+
+LIMITS = "Limits"
+TIMES = "Times, in seconds"
+OWN = "Tasks and stages of your own"
+
+_STRICT = ConfigDict(extra="forbid", validate_default=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class ServerConfig:
-    """How a server listens and what it admits. Times end in `_s` and are seconds.
+    """How a server listens and what it admits. Times end in `_s` and are seconds."""
 
-    `port` 0 lets the system choose; `origins` are allowed beside the server's own (exact matches,
-    such as `https://example.org`, or `null` for pages from files).
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8765
-    origins: tuple[str, ...] = ()
-    max_frame_bytes: int = 256 * 1024
-    max_text_chars: int = 5000
-    max_texts: int = 64
-    max_tokens: int = 1024
-    max_jobs_per_connection: int = 256
-    max_jobs: int = 4096
-    max_connections: int = 5000
-    outbox_bytes: int = 1 << 20
-    heartbeat_s: float = 15.0
-    send_timeout_s: float = 15.0
-    open_timeout_s: float = 5.0
-    drain_s: float = 5.0
+    host: Annotated[str, Setting("The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Setting("The port; 0 takes a free one.", least=0, most=65535)] = 8765
+    origins: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Let pages of this origin connect, such as https://example.org, or null for pages"
+            " opened from files; may be repeated. The server's own pages always may.",
+            flag="--origin",
+        ),
+    ] = ()
+    max_frame_bytes: Annotated[int, Setting("Bytes of one message in.", LIMITS, least=1000)] = (
+        256 * 1024
+    )
+    max_text_chars: Annotated[int, Setting("Characters of one text.", LIMITS, least=10)] = 5000
+    max_texts: Annotated[int, Setting("Texts of one batch.", LIMITS, least=1)] = 64
+    max_tokens: Annotated[int, Setting("Generated tokens of one job.", LIMITS, least=1)] = 1024
+    max_jobs_per_connection: Annotated[
+        int, Setting("Jobs of one connection at a time.", LIMITS, least=1)
+    ] = 256
+    max_jobs: Annotated[int, Setting("Jobs in all at a time.", LIMITS, least=1)] = 4096
+    max_connections: Annotated[int, Setting("Connections in all.", LIMITS, least=1)] = 5000
+    outbox_bytes: Annotated[
+        int,
+        Setting("Bytes that wait for one slow reader before its jobs pause.", LIMITS, least=1000),
+    ] = 1 << 20
+    heartbeat_s: Annotated[float, Setting("Between heartbeats when idle.", TIMES, least=0.01)] = (
+        15.0
+    )
+    send_timeout_s: Annotated[
+        float, Setting("A client that reads nothing for so long is cut off.", TIMES, least=0.01)
+    ] = 15.0
+    open_timeout_s: Annotated[float, Setting("For the handshake.", TIMES, least=0.01)] = 5.0
+    drain_s: Annotated[float, Setting("For an orderly end.", TIMES, least=0)] = 5.0
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def limits(self) -> Limits:
@@ -42,3 +77,25 @@ class ServerConfig:
             max_jobs=self.max_jobs_per_connection,
             max_tokens=self.max_tokens,
         )
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ServeConfig(ServerConfig):
+    """The settings of `wsproc serve`: a server's, and those of the process around it."""
+
+    tasks: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Call this with the task registry, to add tasks that you wrote; may be repeated.",
+            OWN,
+            metavar="MODULE:FUNCTION",
+        ),
+    ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Setting("What is logged.")
+    ] = "warning"
+
+
+def environment() -> Mapping[str, str]:
+    """Return the variables that are meant for wsproc."""
+    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}

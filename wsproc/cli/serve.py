@@ -7,104 +7,82 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Annotated, Literal, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from wsproc.cli.config_flags import from_flags, with_flags_of
 from wsproc.cli.exits import ExitCode, fail
-from wsproc.cli.flags import Device, Models
-from wsproc.cli.link import preset_models
 from wsproc.cli.panel import announce
+from wsproc.cli.print_config import as_toml
 from wsproc.cli.settings import parse_options, parse_pairs
 from wsproc.cli.terminal import err, out
-from wsproc.config import ServerConfig
-from wsproc.engine import EngineConfig, ModelUnavailable
+from wsproc.config import OWN, ServeConfig, ServerConfig, environment
+from wsproc.engine import ModelUnavailable
+from wsproc.engine.config import MODELS
 from wsproc.server import Server
+from wsproc.sources import (
+    CONFIG_VARIABLE,
+    ConfigError,
+    Given,
+    Loaded,
+    Place,
+    from_environment,
+    from_toml,
+    load,
+)
 from wsproc.tasks import TaskRegistry, default_registry
 
-_DEFAULT = ServerConfig()
-_ENGINE = EngineConfig()
-_MODELS = "Models"
-_LIMITS = "Limits"
-_TIMES = "Times, in seconds"
-_OWN = "Tasks and stages of your own"
 _MODEL_HELP = "embedded, hub, a folder, a Hub name, or none."
 
 
+@with_flags_of(ServeConfig)
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = _DEFAULT.host,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
-    ] = _DEFAULT.port,
-    origin: Annotated[
-        list[str] | None,
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
         typer.Option(
-            help="Let pages of this origin connect, such as https://example.org, or null for pages"
-            " opened from files; may be repeated. The server's own pages always may."
+            "--config",
+            metavar="FILE",
+            help="Settings as TOML; flags and WSPROC_* variables are stronger.",
+            show_default="what WSPROC_CONFIG names",
         ),
     ] = None,
-    models: Models = "embedded",
-    sentiment: Annotated[
-        str | None, typer.Option(help=_MODEL_HELP, rich_help_panel=_MODELS)
+    print_config: Annotated[
+        bool,
+        typer.Option(
+            "--print-config", help="Print the settings in effect as TOML, and where from, and end."
+        ),
+    ] = False,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="All models: embedded (in the package) or hub (well-known).",
+            show_default="embedded",
+            rich_help_panel=MODELS,
+        ),
     ] = None,
-    summary: Annotated[str | None, typer.Option(help=_MODEL_HELP, rich_help_panel=_MODELS)] = None,
+    sentiment: Annotated[str | None, typer.Option(help=_MODEL_HELP, rich_help_panel=MODELS)] = None,
+    summary: Annotated[str | None, typer.Option(help=_MODEL_HELP, rich_help_panel=MODELS)] = None,
     entities: Annotated[
         str | None,
         typer.Option(
             help="embedded, hub, a folder, an installed spaCy package, or none.",
-            rich_help_panel=_MODELS,
+            rich_help_panel=MODELS,
         ),
     ] = None,
     generation: Annotated[
-        str | None, typer.Option(help=_MODEL_HELP, rich_help_panel=_MODELS)
+        str | None, typer.Option(help=_MODEL_HELP, rich_help_panel=MODELS)
     ] = None,
-    device: Device = _ENGINE.device,
-    dtype: Annotated[
-        str,
-        typer.Option(help="auto, float32, bfloat16, float16, or int8.", rich_help_panel=_MODELS),
-    ] = _ENGINE.dtype,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="CPU threads of each worker. [default: the cores, shared by the workers]",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    kv_cache_mb: Annotated[
-        float | None,
-        typer.Option(
-            min=1,
-            help="Megabytes for what models that write remember of running texts."
-            " [default: a quarter of the memory that is free, half on CUDA]",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    niceness: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=19,
-            help="Let the sockets go before the models by so much.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = _ENGINE.niceness,
-    stall_s: Annotated[
-        float,
-        typer.Option(
-            min=1,
-            help="A worker that is silent for so long is started again.",
-            rich_help_panel=_TIMES,
-        ),
-    ] = _ENGINE.stall_s,
     setting: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="STAGE.KEY=VALUE",
-            rich_help_panel=_MODELS,
+            rich_help_panel=MODELS,
             help="One setting of one stage, such as sentiment.device=cpu, summary.rows=2 or"
             ' generation.options={"context":1024}; may be repeated.',
         ),
@@ -114,110 +92,78 @@ def serve(
         typer.Option(
             "--stage",
             metavar="NAME=MODULE:FACTORY",
-            rich_help_panel=_OWN,
+            rich_help_panel=OWN,
             help="Serve a stage that you wrote; may be repeated.",
         ),
     ] = None,
-    tasks: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tasks",
-            metavar="MODULE:FUNCTION",
-            rich_help_panel=_OWN,
-            help="Call this with the task registry, to add tasks that you wrote; may be repeated.",
-        ),
-    ] = None,
-    max_text_chars: Annotated[
-        int, typer.Option(min=10, help="Characters of one text.", rich_help_panel=_LIMITS)
-    ] = _DEFAULT.max_text_chars,
-    max_texts: Annotated[
-        int, typer.Option(min=1, help="Texts of one batch.", rich_help_panel=_LIMITS)
-    ] = _DEFAULT.max_texts,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="Generated tokens of one job.", rich_help_panel=_LIMITS)
-    ] = _DEFAULT.max_tokens,
-    max_frame_bytes: Annotated[
-        int, typer.Option(min=1024, help="Bytes of one message in.", rich_help_panel=_LIMITS)
-    ] = _DEFAULT.max_frame_bytes,
-    max_jobs_per_connection: Annotated[
-        int, typer.Option(min=1, rich_help_panel=_LIMITS)
-    ] = _DEFAULT.max_jobs_per_connection,
-    max_jobs: Annotated[
-        int, typer.Option(min=1, help="Jobs in all.", rich_help_panel=_LIMITS)
-    ] = _DEFAULT.max_jobs,
-    max_connections: Annotated[
-        int, typer.Option(min=1, rich_help_panel=_LIMITS)
-    ] = _DEFAULT.max_connections,
-    outbox_bytes: Annotated[
-        int,
-        typer.Option(
-            min=4096,
-            help="Bytes that wait for one slow reader before its jobs pause.",
-            rich_help_panel=_LIMITS,
-        ),
-    ] = _DEFAULT.outbox_bytes,
-    heartbeat_s: Annotated[
-        float, typer.Option(min=0.1, help="Between heartbeats when idle.", rich_help_panel=_TIMES)
-    ] = _DEFAULT.heartbeat_s,
-    send_timeout_s: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            help="A client that reads nothing for so long is cut off.",
-            rich_help_panel=_TIMES,
-        ),
-    ] = _DEFAULT.send_timeout_s,
-    open_timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="For the handshake.", rich_help_panel=_TIMES)
-    ] = _DEFAULT.open_timeout_s,
-    drain_s: Annotated[
-        float, typer.Option(min=0, help="For an orderly end.", rich_help_panel=_TIMES)
-    ] = _DEFAULT.drain_s,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
-    ] = "warning",
+    **_: Any,
 ) -> None:
     """Serve text jobs over WebSocket, with a console page for browsers on the same port."""
-    chosen = preset_models(models)
-    own = {
+    stages = {
         "sentiment": sentiment,
         "summary": summary,
         "entities": entities,
         "generation": generation,
     }
-    engine = EngineConfig(
-        models={**chosen, **{name: model for name, model in own.items() if model is not None}},
-        own_stages=parse_pairs("--stage", stage or ()),
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        kv_cache_mb=kv_cache_mb,
-        settings=parse_options("--set", setting or ()),
-        niceness=niceness,
-        stall_s=stall_s,
+    loaded = _load(
+        config,
+        [
+            *_models(models, stages),
+            *_tables(setting or (), stage or ()),
+            *from_flags(ServeConfig, context),
+        ],
     )
-    config = ServerConfig(
-        host=host,
-        port=port,
-        origins=tuple(origin or ()),
-        max_frame_bytes=max_frame_bytes,
-        max_text_chars=max_text_chars,
-        max_texts=max_texts,
-        max_tokens=max_tokens,
-        max_jobs_per_connection=max_jobs_per_connection,
-        max_jobs=max_jobs,
-        max_connections=max_connections,
-        outbox_bytes=outbox_bytes,
-        heartbeat_s=heartbeat_s,
-        send_timeout_s=send_timeout_s,
-        open_timeout_s=open_timeout_s,
-        drain_s=drain_s,
-        engine=engine,
-    )
+    if print_config:
+        typer.echo(as_toml(loaded), nl=False)
+        return
+    chosen = loaded.config
     logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    asyncio.run(_serve(config, _registry(tasks or ())))
+    asyncio.run(_serve(chosen, _registry(chosen.tasks)))
+
+
+def _load(file: Path | None, flags: Iterable[Given]) -> Loaded[ServeConfig]:
+    """Return the settings from all sources; leave with a sentence for each mistake."""
+    variables = environment()
+    named = file or variables.get(CONFIG_VARIABLE)
+    try:
+        return load(
+            ServeConfig,
+            [
+                *(from_toml(_read(Path(named)), str(named)) if named else ()),
+                *from_environment(variables, ServeConfig),
+                *flags,
+            ],
+        )
+    except ConfigError as error:
+        fail("\nwsproc: ".join(error.mistakes), ExitCode.USAGE)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError([f"{file}: the settings cannot be read: {reason}"]) from None
+
+
+def _models(preset: str | None, stages: Mapping[str, str | None]) -> Iterator[Given]:
+    """Yield what the flags say of models: a preset first, then single stages."""
+    if preset is not None:
+        yield Given(("engine", "models"), preset, Place.FLAG, "--models")
+    for name, model in stages.items():
+        if model is not None:
+            yield Given(("engine", "models", name), model, Place.FLAG, f"--{name}")
+
+
+def _tables(settings: Sequence[str], stages: Sequence[str]) -> Iterator[Given]:
+    """Yield what is written NAME=VALUE: settings of one stage, and stages of one's own."""
+    for name, values in parse_options("--set", settings).items():
+        for key, value in values.items():
+            yield Given(("engine", "settings", name, key), value, Place.FLAG, "--set")
+    for name, factory in parse_pairs("--stage", stages).items():
+        yield Given(("engine", "own_stages", name), factory, Place.FLAG, "--stage")
 
 
 async def _serve(config: ServerConfig, registry: TaskRegistry) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from wsproc.cli.exits import ExitCode, fail
+from wsproc.engine.config import STAGE_KEYS
+from wsproc.sources import word_or_json
 
 
 def parse_pairs(flag: str, values: Iterable[str]) -> dict[str, str]:
@@ -25,20 +26,10 @@ def parse_options(flag: str, values: Iterable[str]) -> dict[str, dict[str, Any]]
     options: dict[str, dict[str, Any]] = {}
     for path, value in parse_pairs(flag, values).items():
         stage, dot, key = path.partition(".")
-        if not (stage and dot and key in _KEYS):
-            known = ", ".join(_KEYS)
+        if not (stage and dot and key in STAGE_KEYS):
+            known = ", ".join(STAGE_KEYS)
             fail(f"{flag} {path}: write it as STAGE.KEY=VALUE; keys are {known}", ExitCode.USAGE)
-        options.setdefault(stage, {})[key] = read = _value(value)
+        options.setdefault(stage, {})[key] = read = word_or_json(value)
         if key == "options" and not isinstance(read, dict):
             fail(f"{flag} {path}: give a JSON object", ExitCode.USAGE)
     return options
-
-
-_KEYS = ("model", "device", "dtype", "rows", "tokens", "threads", "kv_cache_mb", "options")
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

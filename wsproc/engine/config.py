@@ -6,10 +6,17 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from wsproc.engine.machine import usable_cores
 from wsproc.engine.models.source import OFF, PRESETS
+from wsproc.setting import Setting
+
+MODELS = "Models"
+TIMES = "Times, in seconds"
+
+STAGE_KEYS = ("model", "device", "dtype", "rows", "tokens", "threads", "kv_cache_mb", "options")
+"""What may be set for one stage alone: the fields of `StageSettings` that people choose."""
 
 OWN_PROCESS = ("entities",)
 """Stages whose library holds the interpreter lock throughout: beside the device work they would
@@ -20,27 +27,74 @@ stand in its way, so each has a process of its own."""
 class EngineConfig:
     """The models of an engine, and how its workers run.
 
-    `models` maps a stage to `embedded`, a folder, a Hub name or `none`; `own_stages` maps the name
-    of a stage of one's own to its factory, `package.module:factory`; `options` maps a stage to
-    options that it alone has; `settings` maps a stage to fields of its `StageSettings` that it is
-    to have instead of those given here. `kv_cache_mb` is the memory of the keys and values of all
-    stages that decode, in all workers, None for a share of what is available. `replicas` is how
-    many workers serve the same models on the device, each with `threads` threads; None chooses both
-    by the machine (see `_shares`); `niceness` is what workers add to their scheduling niceness;
-    `stall_s` is how long a worker may be silent before it is taken for hung and killed.
+    `options` maps a stage to options that it alone has; `settings` maps a stage to fields of its
+    `StageSettings` that it is to have instead of those given here. None for `kv_cache_mb`, for
+    `threads` and for `replicas` lets the machine decide (see `_shares`).
     """
 
-    models: Mapping[str, str] = field(default_factory=lambda: dict(PRESETS["embedded"]))
-    own_stages: Mapping[str, str] = field(default_factory=dict)
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int | None = None
-    replicas: int | None = None
-    kv_cache_mb: float | None = None
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    niceness: int = 5
-    stall_s: float = 30.0
+    models: Annotated[
+        Mapping[str, str],
+        Setting(
+            "Each stage's model: embedded, hub, a folder, a Hub name, or none.", MODELS, flag=None
+        ),
+    ] = field(default_factory=lambda: dict(PRESETS["embedded"]))
+    own_stages: Annotated[
+        Mapping[str, str],
+        Setting("Stages that you wrote, each with its MODULE:FACTORY.", MODELS, flag=None),
+    ] = field(default_factory=dict)
+    device: Annotated[
+        str,
+        Setting(
+            "auto, cpu, cuda, cuda:N or mps.",
+            MODELS,
+            pattern=r"auto|cpu|mps|cuda(:\d+)?",
+            pattern_words="auto, cpu, cuda, cuda:N or mps",
+        ),
+    ] = "auto"
+    dtype: Annotated[str, Setting("auto, float32, bfloat16, float16, or int8.", MODELS)] = "auto"
+    threads: Annotated[
+        int | None,
+        Setting(
+            "CPU threads of each worker.",
+            MODELS,
+            least=1,
+            unset="the cores, shared by the workers",
+        ),
+    ] = None
+    replicas: Annotated[
+        int | None,
+        Setting(
+            "Workers that serve the same models on the device.",
+            MODELS,
+            least=1,
+            unset="2 for small models on a CPU, else 1",
+        ),
+    ] = None
+    kv_cache_mb: Annotated[
+        float | None,
+        Setting(
+            "Megabytes for what models that write remember of running texts, in all workers.",
+            MODELS,
+            least=1,
+            unset="a quarter of the memory that is free, half on CUDA",
+        ),
+    ] = None
+    options: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        Setting("Options that one stage alone has, by stage.", MODELS, flag=None),
+    ] = field(default_factory=dict)
+    settings: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        Setting(
+            "Settings of one stage instead of these, by stage.", MODELS, flag=None, keys=STAGE_KEYS
+        ),
+    ] = field(default_factory=dict)
+    niceness: Annotated[
+        int, Setting("Let the sockets go before the models by so much.", MODELS, least=0, most=19)
+    ] = 5
+    stall_s: Annotated[
+        float, Setting("A worker that is silent for so long is started again.", TIMES, least=0.1)
+    ] = 30.0
 
     def groups(self) -> list[tuple[str, Mapping[str, Mapping[str, Any]], int]]:
         """Return the workers to start: name, stages with their settings, threads."""
