@@ -28,6 +28,7 @@ from wsproc.engine import (
     WorkerState,
 )
 from wsproc.engine.tally import StageTally
+from wsproc.events import Reader
 from wsproc.server import Server
 from wsproc.tasks import TaskRegistry
 
@@ -204,11 +205,15 @@ _ANSWERS: dict[str, Callable[[FakeCall, int, Item], None]] = {
 
 
 def fake_server(
-    engine: FakeEngine, *, registry: TaskRegistry | None = None, **settings: Any
+    engine: FakeEngine,
+    *,
+    registry: TaskRegistry | None = None,
+    readers: Iterable[Reader] = (),
+    **settings: Any,
 ) -> Server:
     """Return a server, on a free port unless one is given, whose engine is the test's."""
     config = ServerConfig(**{"port": 0, **settings})
-    return Server(config, registry=registry, engine=cast("Engine", engine))
+    return Server(config, registry=registry, engine=cast("Engine", engine), readers=readers)
 
 
 @asynccontextmanager

@@ -429,6 +429,53 @@ async def test_serve_adds_tasks_of_ones_own(tmp_path):
             assert await job.result() == {"word": "hey"}
 
 
+async def test_serve_logs_json_where_stderr_is_no_terminal():
+    """Each line is one object; a connection's have its ids, and nothing that it sent or holds."""
+    async with serving_process("--generation", "none") as (process, _, address):
+        async with wsproc.connect(address, origin=None) as client:
+            session = client.welcome.session
+            with pytest.raises(wsproc.JobRejected):
+                await client.process("a text that is nobody's business", include_sentiment=True)
+        process.send_signal(signal.SIGTERM)
+        done = await finished(process)
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    opened, closed = (one for one in lines if one["logger"] == "wsproc.connection")
+    assert (opened["event"], closed["event"]) == ("connection opened", "connection closed")
+    assert opened["connection"] == closed["connection"] == 1
+    assert (closed["code"], closed["frames_in"]) == (1000, 1)
+    assert lines[-1]["event"] == "wsproc has ended"
+    assert session not in done.err
+    assert "business" not in done.err
+
+
+async def test_serve_goes_on_when_nobody_reads_its_logs():
+    """A pipe of stdout or stderr whose reader is gone costs the lines and nothing else."""
+    async with serving_process("--log-level", "debug") as (process, _, address):
+        for stream in (process.stdout, process.stderr):
+            stream._transport.close()
+        for _ in range(3):
+            async with wsproc.connect(address) as client:
+                assert await client.ping() > 0
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+
+async def test_serve_starts_without_standard_streams():
+    """A stream that was closed before is not taken for a socket that gets its number."""
+    command = f"exec {sys.executable} -m wsproc serve --port 0 {' '.join(NO_MODELS)} <&- 2>&-"
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", command), stdout=asyncio.subprocess.PIPE
+    )
+    lines = [(await process.stdout.readline()).decode() for _ in range(5)]
+    address = next(line.split()[1] for line in lines if line.startswith("address"))
+    async with wsproc.connect(address) as client:
+        assert await client.ping() > 0
+    assert os.readlink(f"/proc/{process.pid}/fd/2") == os.devnull
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert process.returncode == 0
+
+
 async def test_serve_says_that_a_port_is_taken():
     """A taken port is told at once, with the way out, and exits with 5."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

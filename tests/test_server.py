@@ -20,6 +20,16 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
 from tests.wire import Wire, connected, http
 from wsproc.engine import EndReason, EngineError, WorkerLost
+from wsproc.events import (
+    Connected,
+    Disconnected,
+    Event,
+    FrameRefused,
+    HandshakeRefused,
+    JobAccepted,
+    JobEnded,
+    JobRejected,
+)
 from wsproc.frames.client import Submit
 from wsproc.schema import json_schema
 from wsproc.server import Server
@@ -748,7 +758,77 @@ async def test_the_metrics_count_what_happened(quiet: None):
     assert 'wsproc_jobs_total{outcome="cancelled_client",task="generate"} 1.0' in text
     assert "wsproc_connections 1.0" in text
     assert 'wsproc_handshakes_total{outcome="accepted"} 1.0' in text
-    assert "wsproc_job_stop_seconds_count 1.0" in text
+    assert 'wsproc_job_stop_seconds_count{task="generate"} 1.0' in text
+
+
+async def test_what_happens_is_told_to_readers(quiet: None):
+    """Each thing once, as a record: who came, what was taken and refused, how it ended."""
+    told: list[Event] = []
+    engine = FakeEngine(answers=plausible)
+    async with fake_server(engine, readers=[told.append]) as server:
+        async with connected(server) as wire:
+            await wire.send(type="generate", id="a", prompt="Hello", meta={"traceparent": "00-x"})
+            await wire.next("done")
+            await wire.send(type="generate", id="b", prompt="x" * 5001)
+            await wire.next("rejected")
+            await wire.send(type="process")
+            await wire.next("rejected")
+            await wire.send(type="nothing")
+            await wire.next("error")
+        with pytest.raises(ConnectionClosed):
+            async with connect(server.url, origin="https://bad.example") as socket_:
+                await socket_.recv()
+    peers = [one.peer for one in told if isinstance(one, Connected | HandshakeRefused)]
+    assert [one.connection for one in peers] == [1, 2]
+    assert all(one.address.startswith("127.0.0.1:") for one in peers)
+    ended = next(one for one in told if isinstance(one, JobEnded))
+    closed = next(one for one in told if isinstance(one, Disconnected))
+    assert told == [
+        Connected(peers[0]),
+        JobAccepted("generate"),
+        ended,
+        JobRejected("input_too_large"),
+        JobRejected("missing_field"),
+        FrameRefused("unknown_type"),
+        closed,
+        HandshakeRefused(peers[1], 4403, "this origin may not connect; see --origin"),
+    ]
+    assert (ended.job, ended.task, ended.outcome, ended.reason) == (
+        "a",
+        "generate",
+        "completed",
+        None,
+    )
+    assert (ended.inputs, ended.characters, ended.traceparent) == (1, 5, "00-x")
+    assert ended.usage["completion_tokens"] == 5
+    assert (closed.peer, closed.code, closed.frames_in) == (peers[0], 1000, 4)
+
+
+async def test_job_ends_are_told_by_outcome(quiet: None):
+    """A cancel with its reason, a deadline and an error with their codes."""
+    told: list[JobEnded] = []
+
+    def keep(event: Event) -> None:
+        if isinstance(event, JobEnded):
+            told.append(event)
+
+    engine = FakeEngine()
+    async with fake_server(engine, readers=[keep]) as server, connected(server) as wire:
+        await wire.send(type="generate", id="late", prompt="x", timeout_ms=1)
+        await wire.next("done")
+        await wire.send(type="generate", id="broken", prompt="x")
+        await engine.calls.get()
+        call = await engine.calls.get()
+        call.fail(EngineError("no"))
+        call.end()
+        await wire.next("done")
+        await wire.send(type="generate", id="gone", prompt="x")
+        await engine.calls.get()
+    assert [(one.job, one.outcome, one.reason) for one in told] == [
+        ("late", "deadline_exceeded", None),
+        ("broken", "engine_error", None),
+        ("gone", "cancelled", "disconnect"),
+    ]
 
 
 # --- going away -----------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def test_a_wrong_variable_is_named_as_it_is_written():
     told = mistakes(of_variables, WSPROC_ENGINE__DEVISE="cpu", WSPROC_LOG_LEVEL="loud")
     assert told == (
         "WSPROC_ENGINE__DEVISE: there is no such setting; did you mean WSPROC_ENGINE__DEVICE?",
-        "WSPROC_LOG_LEVEL: should be 'debug', 'info', 'warning' or 'error', not 'loud'",
+        "WSPROC_LOG_LEVEL: should be 'auto', 'debug', 'info', 'warning' or 'error', not 'loud'",
     )
 
 

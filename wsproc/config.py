@@ -92,8 +92,13 @@ class ServeConfig(ServerConfig):
         ),
     ] = ()
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Setting("What is logged.")
-    ] = "warning"
+        Literal["auto", "debug", "info", "warning", "error"],
+        Setting("What is logged; auto is warning on a terminal, else info."),
+    ] = "auto"
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        Setting("How lines of the log look; auto is console on a terminal, else json."),
+    ] = "auto"
 
 
 def environment() -> Mapping[str, str]:

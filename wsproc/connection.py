@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from wsproc.config import ServerConfig
+from wsproc.events import Connected, Disconnected, Peer, PeerStalled
 from wsproc.frames.errors import CloseCode
 from wsproc.frames.server import Heartbeat
-from wsproc.job import Job, StopReason
+from wsproc.job import StopReason
+from wsproc.logs import bound, ids_of
 from wsproc.protocol import encode
 from wsproc.runner import Runner
-from wsproc.session import Action, Close, Ending, Session
+from wsproc.session import Action, Close, Session
 from wsproc.tasks import TaskRegistry
 from wsproc.tasks.context import Caller
 
 logger = logging.getLogger("wsproc.connection")
+
+ABNORMAL = 1006
+"""What stands for the close code of a socket that was just gone; it is never sent."""
 
 SLOW_GOODBYE_S = 2.0
 """How long a close may take with a peer that has read nothing for long; it hangs, as sends do."""
@@ -36,7 +40,7 @@ class Connection:
         engine: Caller,
         registry: TaskRegistry,
         config: ServerConfig,
-        observe: Callable[[Job, Ending], None],
+        peer: Peer,
     ) -> None:
         self.session = session
         self._socket = socket
@@ -45,15 +49,26 @@ class Connection:
         self._room = asyncio.Event()
         self._close: Close | None = None
         self._heartbeats = socket.subprotocol is not None
-        self._runner = Runner(
-            session, engine, registry, wake=self._work.set, room=self._room, observe=observe
-        )
+        self._runner = Runner(session, engine, registry, wake=self._work.set, room=self._room)
+        self._peer = peer
+        self._tell = session.offer.tell
+        self._frames_in = 0
+        self._frames_out = 0
 
     def __repr__(self) -> str:
         return f"<Connection {self._socket.remote_address} {self.session!r}>"
 
     async def serve(self) -> None:
         """Greet, then read and write until either side closes; leave no job behind."""
+        began = time.monotonic()
+        self._tell(Connected(self._peer))
+        try:
+            with bound(**ids_of(self._peer), session=self.session.label):
+                await self._converse()
+        finally:
+            self._tell(self._closed(time.monotonic() - began))
+
+    async def _converse(self) -> None:
         self.session.greet()
         self._work.set()
         writer = asyncio.create_task(self._write())
@@ -64,6 +79,13 @@ class Connection:
             self._room.set()
             writer.cancel()
             await asyncio.gather(writer, self._runner.finished(), return_exceptions=True)
+
+    def _closed(self, seconds: float) -> Disconnected:
+        code, reason = self._socket.close_code, ""
+        if self._close is not None:
+            reason = self._close.reason  # ours; what a client gives as its reason is its text
+        frames = (self._frames_in, self._frames_out)
+        return Disconnected(self._peer, code or ABNORMAL, reason, seconds, *frames)
 
     async def drain(self, code: CloseCode, reason: str) -> None:
         """Say goodbye, stop the jobs, deliver their ends, close."""
@@ -82,6 +104,7 @@ class Connection:
     async def _read(self) -> None:
         try:
             async for message in self._socket:
+                self._frames_in += 1
                 if self._close is not None:
                     continue  # to be closed: read on for the closing handshake, answer nothing
                 self._carry_out(self.session.receive(message, time.monotonic()))
@@ -119,7 +142,7 @@ class Connection:
         except ConnectionClosed:
             return
         except TimeoutError:
-            logger.warning("a client read nothing for too long and was cut off")
+            self._tell(PeerStalled(self._peer))
             stalled = Close(CloseCode.SLOW_CONSUMER, "nothing was read for too long")
             await self._say_goodbye(stalled, SLOW_GOODBYE_S)
         except Exception:
@@ -138,6 +161,7 @@ class Connection:
     async def _send(self, message: bytes) -> None:
         async with asyncio.timeout(self._config.send_timeout_s):
             await self._socket.send(message, text=True)
+        self._frames_out += 1
         await asyncio.sleep(0)
 
     async def _wait(self) -> None:

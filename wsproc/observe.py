@@ -1,4 +1,4 @@
-"""Metrics: a reader of what happens, in Prometheus' text format, and of the event loop's lag."""
+"""Metrics: a reader of events, in Prometheus' text format, and of the event loop's lag."""
 
 from __future__ import annotations
 
@@ -7,44 +7,78 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from wsproc.job import Job
-from wsproc.session import Ending
+from wsproc.events import (
+    Connected,
+    Disconnected,
+    Event,
+    FrameRefused,
+    HandshakeRefused,
+    JobAccepted,
+    JobEnded,
+    JobRejected,
+    PeerStalled,
+)
+from wsproc.frames.errors import CloseCode
 
 if TYPE_CHECKING:
     from wsproc.admission import Admission
     from wsproc.engine import Engine
+    from wsproc.logs import Logs
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAGS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 _LAG_EVERY_S = 0.05
 
+_CODES = {1000, 1001, 1002, 1005, 1006, 1007, 1009, *map(int, CloseCode)}
+"""Close codes that are counted by themselves; a client may close with any of thousands."""
+
 
 class Metrics:
-    """The figures of one server, in a registry of its own."""
+    """The figures of one server, in a registry of its own.
+
+    Each is declared once, with its help; docs/operations.md lists them all, which a test holds.
+    """
 
     def __init__(self, admission: Admission, engine: Engine) -> None:
-        registry = CollectorRegistry()
-        self._registry = registry
+        self._registry = registry = CollectorRegistry()
         registry.register(EngineCollector(engine))
-        self.connections = Gauge(
+        ProcessCollector(registry=registry)
+        self._connections = Gauge(
             "wsproc_connections", "WebSocket connections that are open", registry=registry
         )
-        self.handshakes = Counter(
-            "wsproc_handshakes", "Handshakes by outcome", ["outcome"], registry=registry
+        self._handshakes = self._counter(
+            "wsproc_handshakes", "Handshakes: accepted, or the close code or status", "outcome"
+        )
+        self._closed = self._counter(
+            "wsproc_connections_closed", "Connections that ended, by close code", "code"
+        )
+        self._stalled = self._counter(
+            "wsproc_connections_stalled", "Connections cut off because nothing was read"
         )
         live = Gauge("wsproc_jobs_live", "Jobs accepted and not over", registry=registry)
         live.set_function(lambda: admission.live)
         waiting = Gauge("wsproc_jobs_waiting", "Jobs with no work done yet", registry=registry)
         waiting.set_function(lambda: admission.waiting)
-        self._jobs = Counter(
-            "wsproc_jobs",
-            "Jobs that ended, by task and outcome",
-            ["task", "outcome"],
-            registry=registry,
+        self._accepted = self._counter("wsproc_jobs_accepted", "Jobs that were taken", "task")
+        self._rejected = self._counter("wsproc_jobs_rejected", "Submits that were not", "code")
+        self._refused = self._counter(
+            "wsproc_frames_refused", "Messages answered with an error, such as rate_limited", "code"
         )
+        self._jobs = self._counter("wsproc_jobs", "Jobs that ended", "task", "outcome")
+        self._usage = self._counter(
+            "wsproc_job_usage", "What jobs consumed: characters, chunks, tokens", "task", "of"
+        )
+        self._duration = self._times("wsproc_job_duration_seconds", "From acceptance to the end")
         self._queued = self._times("wsproc_job_queued_seconds", "From acceptance to first work")
         self._run = self._times("wsproc_job_run_seconds", "From first work to the end")
         self._stop = self._times("wsproc_job_stop_seconds", "From a cancel to the device's freedom")
@@ -55,13 +89,42 @@ class Metrics:
             registry=registry,
         )
 
-    def job_ended(self, job: Job, ending: Ending) -> None:
-        """Count a job that ended."""
-        self._jobs.labels(job.request.type, _outcome(job, ending)).inc()
-        self._queued.observe(ending.timing.queued / 1000)
-        self._run.observe(ending.timing.run / 1000)
-        if ending.timing.stop is not None:
-            self._stop.observe(ending.timing.stop / 1000)
+    def __call__(self, event: Event, /) -> None:
+        """Count an event."""
+        match event:
+            case Connected():
+                self._handshakes.labels("accepted").inc()
+                self._connections.inc()
+            case Disconnected(code=code):
+                self._connections.dec()
+                self._closed.labels(code if code in _CODES else "other").inc()
+            case HandshakeRefused(code=code):
+                self._handshakes.labels(f"refused_{code}").inc()
+            case PeerStalled():
+                self._stalled.inc()
+            case FrameRefused(code):
+                self._refused.labels(code).inc()
+            case JobRejected(code):
+                self._rejected.labels(code).inc()
+            case JobAccepted(task):
+                self._accepted.labels(task).inc()
+            case JobEnded():
+                self._job_ended(event)
+
+    def _job_ended(self, job: JobEnded) -> None:
+        outcome = job.outcome if job.reason is None else f"{job.outcome}_{job.reason}"
+        self._jobs.labels(job.task, outcome).inc()
+        self._queued.labels(job.task).observe(job.queued_s)
+        self._run.labels(job.task).observe(job.run_s)
+        self._duration.labels(job.task).observe(job.queued_s + job.run_s)
+        if job.stop_s is not None:
+            self._stop.labels(job.task).observe(job.stop_s)
+        for name, amount in job.usage.items():
+            self._usage.labels(job.task, name).inc(amount)
+
+    def count_lost_lines(self, logs: Logs) -> None:
+        """Tell of the log lines that nobody read."""
+        self._registry.register(_LostLines(logs))
 
     def text(self) -> bytes:
         """Return the figures in Prometheus' text format."""
@@ -74,8 +137,23 @@ class Metrics:
             await asyncio.sleep(_LAG_EVERY_S)
             self._lag.observe(max(0.0, time.monotonic() - asked - _LAG_EVERY_S))
 
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
     def _times(self, name: str, text: str) -> Histogram:
-        return Histogram(name, text, buckets=_SECONDS, registry=self._registry)
+        return Histogram(name, text, ["task"], buckets=_SECONDS, registry=self._registry)
+
+
+class _LostLines:
+    """The log lines that were lost, read when somebody asks."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric; called by the registry."""
+        text = "Log lines that were lost since nobody read them"
+        yield CounterMetricFamily("wsproc_log_lines_lost", text, value=self._logs.dropped)
 
 
 class EngineCollector:
@@ -124,11 +202,3 @@ class EngineCollector:
             calls.add_metric([worker], state.calls)
             deaths.add_metric([worker], state.deaths)
         yield from (up, calls, deaths)
-
-
-def _outcome(job: Job, ending: Ending) -> str:
-    if ending.result is not None:
-        return "completed"
-    if ending.error is not None:
-        return ending.error.code.value
-    return f"cancelled_{job.stop_reason or 'shutdown'}"

@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import Any
 
 from wsproc.engine import EngineError
+from wsproc.events import JobEnded
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import JobFrame, Timing
-from wsproc.job import Job
+from wsproc.job import Job, StopReason
 from wsproc.session import Close, Ending, Session, Start, Stop
 from wsproc.tasks import JobContext, TaskRegistry, TaskResult
 from wsproc.tasks.context import Caller
@@ -33,14 +35,12 @@ class Runner:
         *,
         wake: Callable[[], None],
         room: asyncio.Event,
-        observe: Callable[[Job, Ending], None] = lambda job, ending: None,
     ) -> None:
         self._session = session
         self._engine = engine
         self._registry = registry
         self._wake = wake
         self._room = room
-        self._observe = observe
         self._tasks: dict[str, asyncio.Task[TaskResult | None]] = {}
 
     def carry_out(self, action: Start | Stop) -> None:
@@ -109,7 +109,7 @@ class Runner:
         except (TypeError, ValueError) as error:  # a task of one's own may return anything
             ending = Ending(ending.timing, {}, error=_explain(error))
             self._session.finish(job.id, ending)
-        self._observe(job, ending)
+        self._session.offer.tell(_told(self._session.label, job, ending))
         self._wake()
 
 
@@ -128,6 +128,39 @@ def _ending(job: Job, context: JobContext, task: asyncio.Task[TaskResult | None]
     return Ending(
         timing, context.usage, result=result.result, message=result.message, timestamp=timestamp()
     )
+
+
+def _told(session: str, job: Job, ending: Ending) -> JobEnded:
+    """Tell of a job's end what an operator may know."""
+    timing, inputs = ending.timing, job.request.inputs()
+    if ending.result is not None:
+        outcome = "completed"
+    elif ending.error is not None:
+        outcome = ending.error.code.value
+    elif job.stop_reason is StopReason.DEADLINE:
+        outcome = ErrorCode.DEADLINE_EXCEEDED.value
+    else:
+        outcome = "cancelled"
+    return JobEnded(
+        session=session,
+        job=job.id,
+        task=job.request.type,
+        outcome=outcome,
+        reason=str(job.stop_reason or StopReason.SHUTDOWN) if outcome == "cancelled" else None,
+        inputs=len(inputs),
+        characters=sum(len(text) for _, text in inputs),
+        queued_s=timing.queued / 1000,
+        run_s=timing.run / 1000,
+        stop_s=None if timing.stop is None else timing.stop / 1000,
+        usage=dict(ending.usage),
+        traceparent=_traceparent(job.request.meta),
+    )
+
+
+def _traceparent(meta: Any) -> str | None:
+    """Return the span that a client sent along, None where it sent none."""
+    found = meta.get("traceparent") if isinstance(meta, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _timing(job: Job, context: JobContext) -> Timing:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from types import TracebackType
+from typing import Any
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -20,9 +22,11 @@ from wsproc.admission import Admission
 from wsproc.config import ServerConfig
 from wsproc.connection import Connection
 from wsproc.engine import Engine
+from wsproc.events import HandshakeRefused, Peer, Reader, Readers
 from wsproc.frames.errors import CloseCode
-from wsproc.handshake import choose_subprotocol, host_allowed, refuse
+from wsproc.handshake import Refusal, choose_subprotocol, host_allowed, refuse
 from wsproc.http import Site
+from wsproc.logs import LogReader
 from wsproc.observe import Metrics
 from wsproc.outbox import Outbox
 from wsproc.session import Offer, Session
@@ -43,7 +47,7 @@ class Server:
     """A wsproc server. Use it with `async with`, or `start` and `close` it.
 
     `registry` holds the tasks, the built-in ones by default; `engine` is started and closed with
-    the server.
+    the server; `readers` are told of what happens, beside metrics and logs (see `events.py`).
     """
 
     def __init__(
@@ -52,13 +56,16 @@ class Server:
         *,
         registry: TaskRegistry | None = None,
         engine: Engine | None = None,
+        readers: Iterable[Reader] = (),
     ) -> None:
         self.config = config or ServerConfig()
         self.registry = registry or default_registry()
         self.engine = engine or Engine(self.config.engine)
         self.admission = Admission(self.config.max_jobs)
         self.metrics = Metrics(self.admission, self.engine)
+        self._tell = Readers((self.metrics, LogReader(), *readers))
         self._connections: set[Connection] = set()
+        self._count = itertools.count(1)
         self._listener: WebSocketServer | None = None
         self._port: int | None = None
         self._lag: asyncio.Task[None] | None = None
@@ -70,6 +77,7 @@ class Server:
             limits=self.config.limits(),
             heartbeat_s=self.config.heartbeat_s,
             unavailable=self.engine.unavailable,
+            tell=self._tell,
         )
         self._site = Site(VERSION, self.registry, self.metrics, self._not_ready)
 
@@ -171,33 +179,27 @@ class Server:
 
     async def _handle(self, websocket: ServerConnection) -> None:
         headers = websocket.request.headers if websocket.request else {}
+        peer = Peer(next(self._count), _address(websocket.remote_address), headers.get("Origin"))
         refusal = refuse(
-            websocket.subprotocol, headers.get("Origin"), headers.get("Host"), self.config.origins
+            websocket.subprotocol, peer.origin, headers.get("Host"), self.config.origins
         )
-        if refusal is not None:
-            self.metrics.handshakes.labels(f"closed_{refusal.code}").inc()
+        if refusal is None and len(self._connections) >= self.config.max_connections:
+            refusal = Refusal(CloseCode.TRY_AGAIN_LATER, "too many connections")
+        if refusal is None:
+            await self._serve(websocket, peer)
+        else:
+            self._tell(HandshakeRefused(peer, refusal.code, refusal.reason))
             await websocket.close(refusal.code, refusal.reason)
-            return
-        if len(self._connections) >= self.config.max_connections:
-            self.metrics.handshakes.labels(f"closed_{CloseCode.TRY_AGAIN_LATER}").inc()
-            await websocket.close(CloseCode.TRY_AGAIN_LATER, "too many connections")
-            return
-        self.metrics.handshakes.labels("accepted").inc()
-        await self._serve(websocket)
 
-    async def _serve(self, websocket: ServerConnection) -> None:
+    async def _serve(self, websocket: ServerConnection, peer: Peer) -> None:
         outbox = Outbox(self.config.outbox_bytes)
         session = Session(secrets.token_urlsafe(24), self._offer, self.admission, outbox)
-        connection = Connection(
-            websocket, session, self.engine, self.registry, self.config, self.metrics.job_ended
-        )
+        connection = Connection(websocket, session, self.engine, self.registry, self.config, peer)
         self._connections.add(connection)
-        self.metrics.connections.inc()
         try:
             await connection.serve()
         finally:
             self._connections.discard(connection)
-            self.metrics.connections.dec()
 
     async def _drain_connections(self) -> None:
         reason = "the server is shutting down"
@@ -237,6 +239,14 @@ def _select_subprotocol(
 ) -> Subprotocol | None:
     chosen = choose_subprotocol(offered)
     return None if chosen is None else Subprotocol(chosen)
+
+
+def _address(remote: Any) -> str:
+    """Write a peer's address as people do; a socket that is no TCP has none."""
+    if not isinstance(remote, tuple):
+        return ""
+    host, port = remote[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _bound_kernel(listening: socket.socket) -> None:

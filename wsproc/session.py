@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wsproc.admission import Admission
+from wsproc.events import FrameRefused, JobAccepted, JobRejected, Reader, label, nobody
 from wsproc.frames.client import (
     Append,
     Auth,
@@ -106,6 +107,8 @@ class Offer:
     heartbeat_s: float
     unavailable: Callable[[str], str | None] = lambda stage: None
     """Says in words why a stage cannot be used now; None where it can."""
+    tell: Reader = nobody
+    """Is told of what happens."""
 
 
 class Session:
@@ -115,6 +118,7 @@ class Session:
         self, token: str, offer: Offer, admission: Admission, outbox: Outbox | None = None
     ) -> None:
         self.token = token
+        self.label = label(token)
         self.offer = offer
         self.outbox = Outbox() if outbox is None else outbox  # an empty one is falsy
         self.draining = False
@@ -182,8 +186,10 @@ class Session:
         """Answer a bad frame; after ten in a row that submit nothing, close."""
         if bad.submit:
             self._bad_frames = 0
+            self.offer.tell(JobRejected(bad.error.code))
             self.outbox.put(_rejected(bad.regarding.id if bad.regarding else None, bad.error))
             return []
+        self.offer.tell(FrameRefused(bad.error.code))
         self.outbox.put(_error(bad.error, bad.regarding))
         self._bad_frames += 1
         if self._bad_frames < BAD_FRAMES_IN_A_ROW:
@@ -195,8 +201,10 @@ class Session:
     def _submit(self, request: Submit, now: float) -> list[Action]:
         error = self._objection(request)
         if error is not None:
+            self.offer.tell(JobRejected(error.code))
             self.outbox.put(_rejected(request.id, error))
             return []
+        self.offer.tell(JobAccepted(request.type))
         job = Job(request.id or self._new_id(), request, accepted_at=now)
         self._jobs[job.id] = job
         self._ended.pop(job.id, None)

@@ -10,6 +10,7 @@ from wsproc.cli.models import models
 from wsproc.cli.run import run
 from wsproc.cli.schema import schema
 from wsproc.cli.serve import serve
+from wsproc.cli.terminal import claim_standard_streams
 
 app = typer.Typer(
     name="wsproc",
@@ -28,4 +29,5 @@ for command in (serve, run, generate, models, schema, demo):
 
 def main() -> None:
     """Run the command line."""
+    claim_standard_streams()
     app()

@@ -19,10 +19,11 @@ from wsproc.cli.exits import ExitCode, fail
 from wsproc.cli.panel import announce
 from wsproc.cli.print_config import as_toml
 from wsproc.cli.settings import parse_options, parse_pairs
-from wsproc.cli.terminal import err, out
+from wsproc.cli.terminal import Steady, err, out
 from wsproc.config import OWN, ServeConfig, ServerConfig, environment
 from wsproc.engine import ModelUnavailable
 from wsproc.engine.config import MODELS
+from wsproc.logs import Logs
 from wsproc.server import Server
 from wsproc.sources import (
     CONFIG_VARIABLE,
@@ -35,6 +36,8 @@ from wsproc.sources import (
     load,
 )
 from wsproc.tasks import TaskRegistry, default_registry
+
+logger = logging.getLogger("wsproc.cli")
 
 _MODEL_HELP = "embedded, hub, a folder, a Hub name, or none."
 
@@ -117,10 +120,11 @@ def serve(
         typer.echo(as_toml(loaded), nl=False)
         return
     chosen = loaded.config
-    logging.basicConfig(
-        level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    asyncio.run(_serve(chosen, _registry(chosen.tasks)))
+    logs = Logs(chosen.log_level, chosen.log_format)
+    try:
+        asyncio.run(_serve(chosen, _registry(chosen.tasks), logs))
+    finally:
+        logs.close()
 
 
 def _load(file: Path | None, flags: Iterable[Given]) -> Loaded[ServeConfig]:
@@ -166,30 +170,30 @@ def _tables(settings: Sequence[str], stages: Sequence[str]) -> Iterator[Given]:
         yield Given(("engine", "own_stages", name), factory, Place.FLAG, "--stage")
 
 
-async def _serve(config: ServerConfig, registry: TaskRegistry) -> None:
+async def _serve(config: ServerConfig, registry: TaskRegistry, logs: Logs) -> None:
+    say = _say_in_log if logs.json else _say
     _check_address(config.host, config.port)
     server = Server(config, registry=registry)
-    await _start(server)
+    server.metrics.count_lost_lines(logs)
+    await _start(server, say)
     # Signals are handled before anyone can read the address and send one.
     ending = asyncio.create_task(server.run_until_signal())
     await asyncio.sleep(0)
-    announce(out(), server)
+    announce(out(Steady), server)
     if not _is_loopback(config.host):
-        err().print(
-            f"anyone who can reach {config.host} can use this server: it asks for no token",
-            style="yellow",
-            soft_wrap=True,
+        logger.warning(
+            "anyone who can reach %s can use this server: it asks for no token", config.host
         )
     await ending
-    err().print("wsproc has ended", style="dim")
+    say("wsproc has ended")
 
 
-async def _start(server: Server) -> None:
+async def _start(server: Server, say: Callable[[str], None]) -> None:
     """Load and listen, telling stderr what is loaded; leave with a sentence if that fails."""
-    console = err()
+    console = err(Steady)
     try:
         with console.status("starting") as status:
-            await server.start(_reporter(status.update) if console.is_terminal else _line)
+            await server.start(_reporter(status.update) if console.is_terminal else say)
     except ModelUnavailable as error:
         fail(error.message, ExitCode.MODEL)
     except OSError as error:
@@ -200,8 +204,12 @@ def _reporter(update: Callable[[str], None]) -> Callable[[str], None]:
     return lambda text: update(f"{text} …")
 
 
-def _line(text: str) -> None:
-    err().print(text, soft_wrap=True)
+def _say(text: str) -> None:
+    err(Steady).print(text, style="dim", soft_wrap=True)
+
+
+def _say_in_log(text: str) -> None:
+    logger.info(text)
 
 
 def _check_address(host: str, port: int) -> None:
