@@ -486,6 +486,15 @@ async def test_serve_says_that_a_port_is_taken():
     assert "--port" in done.err
 
 
+async def test_serve_says_that_the_port_of_the_http_face_is_taken():
+    """By the name of its own flag."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = await command("serve", "--port", "0", "--http-port", port, *NO_MODELS)
+    assert done.code == 5
+    assert "choose another --http-port" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

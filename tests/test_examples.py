@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -19,20 +20,28 @@ EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="module")
-def address():
+def addresses():
     """One `wsproc serve` with the embedded models for all tests here; it must end cleanly."""
-    command = [sys.executable, "-m", "wsproc", "serve", "--port", "0", "--threads", "1"]
+    ports = ("--port", "0", "--http-port", "0")
+    command = [sys.executable, "-m", "wsproc", "serve", *ports, "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         lines = iter(server.stdout.readline, "")
-        found = next((line.split()[1] for line in lines if line.startswith("address")), None)
+        words = [line.split() for line in takewhile(lambda one: "by hand" not in one, lines)]
+        found = {one[0]: one[1].rstrip("/") for one in words if one[0] in ("address", "http")}
         try:
-            assert found is not None, "the server did not start; its stderr says why"
+            assert len(found) == 2, "the server did not start; its stderr says why"
             yield found
         finally:
             server.terminate()
             server.stdout.read()
     assert server.returncode == 0
+
+
+@pytest.fixture
+def address(addresses):
+    """Where its WebSocket is."""
+    return addresses["address"] + "/"
 
 
 def run(*command: str) -> str:
@@ -112,6 +121,31 @@ def test_the_demo_shows_frames_a_result_a_cancel_and_how_to_go_on():
     assert "NEGATIVE" in out
 
 
+def test_curl_sh_asks_the_three_endpoints(addresses):
+    """Lines of JSON from `started` to `completed`, one object, and plain text."""
+    command = ["sh", str(EXAMPLES / "http" / "curl.sh"), addresses["http"]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    _, stream, batch, text = re.split(r"^== .*\n", done.stdout, flags=re.MULTILINE)
+    lines = [json.loads(line) for line in stream.splitlines()]
+    assert [lines[0]["status"], lines[-1]["status"]] == ["started", "completed"]
+    assert {"sentiment_progress", "summarization_complete", "entities_complete"} <= {
+        line["status"] for line in lines
+    }
+    assert json.loads(batch)["result"]["total_texts"] == 2
+    assert len(text.split()) > 5
+
+
+def test_stream_py_reads_the_lines_and_leaves_a_job(addresses):
+    """The aiohttp client: chunk by chunk to the end, and one that closes its connection early."""
+    out = run(str(EXAMPLES / "http" / "stream.py"), addresses["http"])
+    assert re.search(r"100%  chunk \d: (POSITIVE|NEGATIVE|NEUTRAL)", out)
+    assert "summary: " in out
+    assert "Helen Ashworth" in out
+    assert re.search(r"completed in [\d.]+ s", out)
+    assert "left after: " in out
+
+
 def test_the_transcript_is_of_this_protocol():
     """Every line of wscat.md is a frame of today's protocol, and it shows what it says."""
     text = (EXAMPLES / "wscat.md").read_text(encoding="utf-8")
@@ -132,8 +166,9 @@ def test_the_transcript_is_of_this_protocol():
 
 def test_the_readme_names_every_example():
     """No example is left out, and none is named that is not there."""
-    named = set(re.findall(r"\]\(([\w.]+)\)", (EXAMPLES / "README.md").read_text()))
-    assert named == {file.name for file in EXAMPLES.iterdir() if file.is_file()} - {"README.md"}
+    named = set(re.findall(r"\]\(([\w./]+)\)", (EXAMPLES / "README.md").read_text()))
+    files = {str(one.relative_to(EXAMPLES)) for one in EXAMPLES.rglob("*.*") if one.is_file()}
+    assert named == {one for one in files if not one.endswith(("README.md", ".pyc"))}
 
 
 def test_the_demo_runs_the_article_of_the_examples():

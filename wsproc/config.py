@@ -22,6 +22,7 @@ from wsproc.setting import Setting
 PREFIX = "WSPROC_"
 """What the variables of the environment begin with."""
 
+HTTP = "Plain HTTP"
 LIMITS = "Limits"
 TIMES = "Times, in seconds"
 OWN = "Tasks and stages of your own"
@@ -35,6 +36,21 @@ class ServerConfig:
 
     host: Annotated[str, Setting("The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Setting("The port; 0 takes a free one.", least=0, most=65535)] = 8765
+    http_host: Annotated[
+        str | None,
+        Setting("The address of the HTTP face.", HTTP, unset="the same as --host"),
+    ] = None
+    http_port: Annotated[
+        int | None,
+        Setting(
+            "Answer plain HTTP too, on this port, for curl and the like; 0 takes a free one."
+            " Needs the extra wsproc[http].",
+            HTTP,
+            least=0,
+            most=65535,
+            unset="none",
+        ),
+    ] = None
     origins: Annotated[
         tuple[str, ...],
         Setting(

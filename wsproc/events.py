@@ -21,8 +21,8 @@ logger = logging.getLogger("wsproc.events")
 class Peer:
     """Who is at the other end.
 
-    `connection` counts the sockets since the start, `address` is the peer's, `origin` the header of
-    a page, `principal` who a token named.
+    `connection` counts the sockets since the start, and requests over plain HTTP like them;
+    `address` is the peer's, `origin` the header of a page, `principal` who a token named.
     """
 
     connection: int = 0
@@ -64,6 +64,19 @@ class PeerStalled:
     """A client read nothing for so long that it is cut off."""
 
     peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request over plain HTTP is over; `path` is its endpoint, or `other` where there is none.
+
+    `status` is 499 where the client left before it was answered.
+    """
+
+    peer: Peer
+    path: str
+    status: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,7 @@ Event = (
     | Connected
     | Disconnected
     | PeerStalled
+    | Answered
     | FrameRefused
     | JobRejected
     | JobAccepted

@@ -30,6 +30,7 @@ from structlog.typing import EventDict, ExceptionRenderer, ExceptionTransformer,
 
 from wsproc.engine.tracebacks import describe
 from wsproc.events import (
+    Answered,
     Connected,
     Disconnected,
     Event,
@@ -74,6 +75,9 @@ class LogReader:
                 self._connections.warning(
                     "a client read nothing for too long and was cut off", extra=_peer(peer)
                 )
+            case Answered(peer, path, status):
+                told = {"path": path, "status": status, "seconds": round(event.seconds, 3)}
+                self._connections.info("request answered", extra=_peer(peer) | told)
             case HandshakeRefused(peer, code, reason):
                 told = _peer(peer) | {"code": code, "reason": reason}
                 self._connections.warning("handshake refused", extra=told)

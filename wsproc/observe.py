@@ -18,6 +18,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from wsproc.events import (
+    Answered,
     Connected,
     Disconnected,
     Event,
@@ -65,6 +66,9 @@ class Metrics:
         self._stalled = self._counter(
             "wsproc_connections_stalled", "Connections cut off because nothing was read"
         )
+        self._answers = self._counter(
+            "wsproc_http_answers", "Answers over plain HTTP; 499: left before one", "path", "status"
+        )
         live = Gauge("wsproc_jobs_live", "Jobs accepted and not over", registry=registry)
         live.set_function(lambda: admission.live)
         waiting = Gauge("wsproc_jobs_waiting", "Jobs with no work done yet", registry=registry)
@@ -102,6 +106,8 @@ class Metrics:
                 self._handshakes.labels(f"refused_{code}").inc()
             case PeerStalled():
                 self._stalled.inc()
+            case Answered(_, path, status):
+                self._answers.labels(path, status).inc()
             case FrameRefused(code):
                 self._refused.labels(code).inc()
             case JobRejected(code):

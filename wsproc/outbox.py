@@ -92,7 +92,12 @@ class Outbox:
             del self._jobs[job]
 
     def pop(self) -> bytes | None:
-        """Take the next message: control first, then the jobs in turn; None when nothing waits."""
+        """Take the next message, numbered; None when nothing waits."""
+        frame = self.take()
+        return None if frame is None else self._numbered(frame)
+
+    def take(self) -> ServerFrame | None:
+        """Take the next frame: control first, then the jobs in turn; None when nothing waits."""
         if self._control:
             first = self._control.popleft()
             self._control_size -= first.size
@@ -136,9 +141,11 @@ class Outbox:
         self.size -= waiting[-2].size
         del waiting[-2]
 
-    def _leave(self, one: _Waiting) -> bytes:
+    def _leave(self, one: _Waiting) -> ServerFrame:
         self.size -= one.size
-        frame = one.frame
+        return one.frame
+
+    def _numbered(self, frame: ServerFrame) -> bytes:
         if not isinstance(frame, JobFrame):
             return encode(frame)
         seq = self._last_seq.get(frame.id, 0) + 1

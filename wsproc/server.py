@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -32,6 +32,9 @@ from wsproc.outbox import Outbox
 from wsproc.session import Offer, Session
 from wsproc.tasks import TaskRegistry, default_registry
 
+if TYPE_CHECKING:
+    from wsproc.face import Face
+
 logger = logging.getLogger("wsproc.server")
 
 VERSION = version("wsproc")
@@ -41,6 +44,10 @@ TCP_USER_TIMEOUT_MS = 20_000
 connection for a quarter of an hour."""
 
 SEND_BUFFER_BYTES = 256 * 1024
+
+
+class MissingExtra(ImportError):
+    """A setting asks for an optional part whose libraries are not installed."""
 
 
 class Server:
@@ -79,6 +86,7 @@ class Server:
             unavailable=self.engine.unavailable,
             tell=self._tell,
         )
+        self._face = self._http_face()
         self._site = Site(VERSION, self.registry, self.metrics, self._not_ready)
 
     def __repr__(self) -> str:
@@ -105,8 +113,14 @@ class Server:
     @property
     def url(self) -> str:
         """The address to connect to."""
-        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-        return f"ws://{host}:{self.port}/"
+        return f"ws://{_in_url(self.config.host)}:{self.port}/"
+
+    @property
+    def http_url(self) -> str | None:
+        """The address of the HTTP face, None where there is none."""
+        if self._face is None:
+            return None
+        return f"http://{_in_url(self.config.http_host or self.config.host)}:{self._face.port}/"
 
     async def start(self, report: Callable[[str], None] | None = None) -> None:
         """Load the models, then listen.
@@ -118,7 +132,11 @@ class Server:
         try:
             self._listener = await self._listen()
             self._port = int(next(iter(self._listener.sockets)).getsockname()[1])
+            if self._face is not None:
+                await self._face.start()
         except BaseException:
+            if self._listener is not None:
+                self._listener.close()
             await self.engine.close()
             raise
         self._lag = asyncio.create_task(self.metrics.watch_loop())
@@ -129,15 +147,11 @@ class Server:
             return
         self._draining = True
         self._listener.close(close_connections=False)
-        try:
-            async with asyncio.timeout(self.config.drain_s):
-                await self._drain_connections()
-        except TimeoutError:
-            logger.warning("%d connections did not close in time", len(self._connections))
-        for connection in list(self._connections):
-            connection.abort()
+        await asyncio.gather(self._drain(), *([self._face.close()] if self._face else []))
         await self.engine.close()  # first: a job whose worker hangs ends with its calls
         await self._listener.wait_closed()
+        if self._face is not None:
+            await self._face.wait_closed()
         if self._lag is not None:
             self._lag.cancel()
 
@@ -201,12 +215,42 @@ class Server:
         finally:
             self._connections.discard(connection)
 
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self.config.drain_s):
+                await self._drain_connections()
+        except TimeoutError:
+            logger.warning("%d connections did not close in time", len(self._connections))
+        for connection in list(self._connections):
+            connection.abort()
+
     async def _drain_connections(self) -> None:
         reason = "the server is shutting down"
         drains = [one.drain(CloseCode.SERVICE_RESTART, reason) for one in self._connections]
         await asyncio.gather(*drains)
         assert self._listener is not None
         await self._listener.wait_closed()
+
+    def _http_face(self) -> Face | None:
+        """Return the HTTP face where it is asked for; raise `MissingExtra` where it cannot be."""
+        config = self.config
+        if config.http_port is None:
+            return None
+        try:
+            from wsproc.face import Desk, Face
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                f"the HTTP face needs {error.name}, which is not installed: pip install"
+                " 'wsproc[http]'"
+            ) from error
+        desk = Desk(
+            config,
+            self._offer,
+            self.admission,
+            self.engine,
+            self.registry,
+        )
+        return Face(desk, config, ready=self._not_ready, count=self._count, bound=_bound_kernel)
 
     async def _answer_http(self, websocket: ServerConnection, request: Request) -> Response | None:
         if any(len(request.headers.get_all(name)) > 1 for name in ("Host", "Origin")):
@@ -239,6 +283,10 @@ def _select_subprotocol(
 ) -> Subprotocol | None:
     chosen = choose_subprotocol(offered)
     return None if chosen is None else Subprotocol(chosen)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _address(remote: Any) -> str:

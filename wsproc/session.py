@@ -168,7 +168,7 @@ class Session:
     def _act(self, frame: ClientFrame, now: float) -> list[Action]:
         match frame:
             case Submit():
-                return self._submit(frame, now)
+                return self.submit(frame, now)
             case Cancel(id="*"):
                 return self._cancel_all()
             case Cancel(id=job_id):
@@ -198,7 +198,8 @@ class Session:
 
     # --- submit ---------------------------------------------------------------------------------
 
-    def _submit(self, request: Submit, now: float) -> list[Action]:
+    def submit(self, request: Submit, now: float) -> list[Action]:
+        """Register a job and queue `accepted`, or queue `rejected`."""
         error = self._objection(request)
         if error is not None:
             self.offer.tell(JobRejected(error.code))

@@ -1,7 +1,8 @@
-"""examples/page.html, the page without a client library, in a real browser."""
+"""The pages of examples/, without a client library, in a real browser."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -81,3 +82,51 @@ def test_the_page_keeps_its_promise():
     assert "src=" not in source
     assert "new WebSocket(" in source
     assert ".innerHTML" not in source
+
+
+async def test_the_http_page_reads_the_stream_and_stops_another(open_page):
+    """`fetch` and a `ReadableStream` across origins; stopping ends the job on the server."""
+    text = "I love it here. The way up was slow and awful, I hate stairs. " + "It is high. " * 9
+    engine = FakeEngine(answers=plausible)
+    with static(EXAMPLES / "http") as origin:
+        async with serving(engine, origins=(origin,), http_port=0) as server:
+            url = server.http_url.rstrip("/")
+            watched = await open_page(f"{origin}/page.html?{url}")
+            page = watched.page
+            await page.fill("#text", text)
+            await page.click("#run")
+            await expect(page.locator("#state")).to_contain_text("completed in")
+            log = await page.locator("#log").text_content()
+            assert "chunk 1: " in log
+            assert "summary: I love it here." in log
+
+            await page.fill("#text", f"{UNENDING} words without an end")
+            await page.click("#run")
+            await expect(page.locator("#log")).to_contain_text("chunk 1")
+            assert server.admission.live == 1
+            await page.click("#stop")
+            await expect(page.locator("#state")).to_have_text("stopped")
+            while server.admission.live:  # noqa: ASYNC110  # nothing is sent then
+                await asyncio.sleep(0.01)
+
+            await page.fill("#text", "short")
+            await page.click("#run")
+            await expect(page.locator("#state")).to_contain_text("at least 10 characters")
+
+
+async def test_the_docs_of_the_http_face_are_shown_and_try_a_request(open_page):
+    """Swagger UI, under its own policy, from this server alone."""
+    async with serving(FakeEngine(answers=plausible), http_port=0) as server:
+        watched = await open_page(f"{server.http_url}docs")
+        page = watched.page
+        await page.click(
+            "#operations-default-process_process_stream_post button.opblock-summary-control"
+        )
+        await page.click("button.try-out__btn")
+        body = '{"text": "I love this place and I love its garden."}'
+        await page.fill("textarea.body-param__text", body)
+        await page.click("button.execute")
+        shown = page.locator(".live-responses-table .response .microlight").first
+        await expect(shown).to_contain_text("completed")
+        assert watched.errors == []
+        assert all(one.startswith((server.http_url, "data:")) for one in watched.asked)

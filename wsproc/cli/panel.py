@@ -46,6 +46,7 @@ def _facts(server: Server) -> list[tuple[str, str]]:
         *(models or [("models", "none")]),
         ("address", url),
         ("browser", browser_address(url)),
+        *([("http", _from_here(server.http_url))] if server.http_url else []),
         ("by hand", wscat_command(url)),
         ("", SAMPLE_JOB),
     ]

@@ -24,7 +24,7 @@ from wsproc.config import OWN, ServeConfig, ServerConfig, environment
 from wsproc.engine import ModelUnavailable
 from wsproc.engine.config import MODELS
 from wsproc.logs import Logs
-from wsproc.server import Server
+from wsproc.server import MissingExtra, Server
 from wsproc.sources import (
     CONFIG_VARIABLE,
     ConfigError,
@@ -173,7 +173,7 @@ def _tables(settings: Sequence[str], stages: Sequence[str]) -> Iterator[Given]:
 async def _serve(config: ServerConfig, registry: TaskRegistry, logs: Logs) -> None:
     say = _say_in_log if logs.json else _say
     _check_address(config.host, config.port)
-    server = Server(config, registry=registry)
+    server = _server(config, registry)
     server.metrics.count_lost_lines(logs)
     await _start(server, say)
     # Signals are handled before anyone can read the address and send one.
@@ -186,6 +186,16 @@ async def _serve(config: ServerConfig, registry: TaskRegistry, logs: Logs) -> No
         )
     await ending
     say("wsproc has ended")
+
+
+def _server(config: ServerConfig, registry: TaskRegistry) -> Server:
+    """Return the server; leave with a sentence where a part of it is not installed."""
+    if config.http_port is not None:
+        _check_address(config.http_host or config.host, config.http_port, "http-")
+    try:
+        return Server(config, registry=registry)
+    except MissingExtra as error:
+        fail(f"--http-port: {error}", ExitCode.USAGE)
 
 
 async def _start(server: Server, say: Callable[[str], None]) -> None:
@@ -212,7 +222,7 @@ def _say_in_log(text: str) -> None:
     logger.info(text)
 
 
-def _check_address(host: str, port: int) -> None:
+def _check_address(host: str, port: int, flags: str = "") -> None:
     """Find a taken port before the models are loaded and not after."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -222,7 +232,7 @@ def _check_address(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        _address_fails(host, port, error)
+        _address_fails(host, port, error, flags)
 
 
 def _is_loopback(host: str) -> bool:
@@ -232,11 +242,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _address_fails(host: str, port: int, error: OSError) -> NoReturn:
+def _address_fails(host: str, port: int, error: OSError, flags: str = "") -> NoReturn:
     if isinstance(error, socket.gaierror):
-        fail(f"--host {host}: there is no such address ({error.strerror})", ExitCode.ADDRESS)
+        fail(f"--{flags}host {host}: there is no such address ({error.strerror})", ExitCode.ADDRESS)
     if error.errno == errno.EADDRINUSE:
-        reason = "another program has it; choose another --port, or 0 for a free one"
+        reason = f"another program has it; choose another --{flags}port, or 0 for a free one"
     elif error.errno == errno.EADDRNOTAVAIL:
         reason = "this machine has no such address; 127.0.0.1 is itself, 0.0.0.0 is all of its own"
     else:

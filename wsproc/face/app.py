@@ -1,0 +1,177 @@
+"""The app: one POST for each form of each task, and a few GETs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp
+
+from wsproc.config import ServerConfig
+from wsproc.face.answers import Answer, Cut
+from wsproc.face.bodies import body_of, submit
+from wsproc.face.exchange import Desk
+from wsproc.face.faults import Refused, finding
+from wsproc.face.forms import LINES, TEXT, WHOLE, Form
+from wsproc.face.guard import PEER, Guard, refusal, too_large
+from wsproc.face.pages import add_docs
+from wsproc.frames.client import Submit
+
+Ready = Callable[[], str | None]
+"""Says in words why the server is not ready; None where it is."""
+
+PATHS: dict[str, tuple[str, Form]] = {
+    "process": ("/process-stream", LINES),
+    "batch": ("/process-batch", WHOLE),
+    "generate": ("/generate-stream", TEXT),
+}
+"""Where the built-in tasks are; one of a deployment's own is at /NAME-stream, in lines."""
+
+
+def make_app(
+    desk: Desk, config: ServerConfig, *, cut: Cut, count: Iterator[int], ready: Ready
+) -> ASGIApp:
+    """Return the ASGI app of a server; `count` numbers its requests."""
+    app = FastAPI(
+        title="wsproc",
+        summary="Text jobs over plain HTTP: the tasks of the WebSocket, without it.",
+        version=desk.offer.version,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=config.max_frame_bytes,
+        exception_handlers={
+            Refused: _on_refused,
+            RequestValidationError: _on_invalid,
+            HTTPException: _on_http,
+        },
+    )
+    app.router.route_class = JsonRoute
+    for name, task in desk.registry.requests.items():
+        path, form = PATHS.get(name, (f"/{name}-stream", LINES))
+        endpoint = _endpoint(task, form, desk, config, cut)
+        app.post(path, name=name, **_described(task, form))(endpoint)
+    _add_probes(app, ready)
+    add_docs(app)
+    # Around the app and not in it: FastAPI would write what is refused for its size as plain text.
+    return CORSMiddleware(
+        Guard(app, config=config, tell=desk.offer.tell, count=count),
+        allow_origins=config.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization"],
+        expose_headers=["Retry-After"],
+    )
+
+
+class JsonRoute(APIRoute):
+    """Reads bodies with the reader of the WebSocket side: no NaN, no depth without end."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """Return FastAPI's handler on such a request."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            answer: Response = await handler(_JsonRequest(request.scope, request.receive))
+            return answer
+
+        return handle
+
+
+class _JsonRequest(Request):
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+def _endpoint(
+    task: type[Submit], form: Form, desk: Desk, config: ServerConfig, cut: Cut
+) -> Callable[..., Any]:
+    """Return what FastAPI calls with the request and its body."""
+
+    async def endpoint(request: Request, body: BaseModel) -> Response:
+        try:
+            job = submit(task, body)
+        except ValidationError as error:
+            raise RequestValidationError(_in_body(error)) from None
+        return Answer(
+            desk,
+            job,
+            form,
+            client=_client(request),
+            peer=request.scope[PEER],
+            send_timeout_s=config.send_timeout_s,
+            cut=cut,
+        )
+
+    endpoint.__annotations__["body"] = body_of(task)
+    return endpoint
+
+
+def _client(request: Request) -> str:
+    """Return whose job this is: all that come from one address share what a connection has."""
+    return f"http:{request.client.host if request.client else '?'}"
+
+
+def _described(task: type[Submit], form: Form) -> dict[str, Any]:
+    """Return what the page at /docs says of an endpoint."""
+    answers: dict[int, dict[str, Any]] = {
+        200: {"description": "The job's frames or result", "content": {form.media_type: {}}},
+        413: {"description": "Too large"},
+        429: {"description": "Too many jobs; see Retry-After"},
+        503: {"description": "Not now; see Retry-After"},
+    }
+    summary = (task.__doc__ or task.__name__).strip().partition("\n")[0]
+    return {"summary": summary, "response_class": Response, "responses": answers}
+
+
+def _add_probes(app: FastAPI, ready: Ready) -> None:
+    async def health(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readiness(request: Request) -> Response:
+        reason = ready()
+        return PlainTextResponse(f"{reason or 'ready'}\n", 200 if reason is None else 503)
+
+    app.add_route("/healthz", health, include_in_schema=False)
+    app.add_route("/readyz", readiness, include_in_schema=False)
+
+
+# --- what can go wrong before a job ---------------------------------------------------------------
+
+
+def _in_body(error: ValidationError) -> list[dict[str, Any]]:
+    """Return pydantic's findings with FastAPI's `loc`, which begins at the body."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [{**one, "loc": ("body", *one["loc"])} for one in found]
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    """Answer 422 as FastAPI does, without sending the input back."""
+    assert isinstance(error, RequestValidationError)
+    details = []
+    for one in error.errors():
+        words = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "json_invalid":
+            words = f"not JSON: {one['ctx']['error']}"
+        details.append(finding(one["loc"], words, one["type"]))
+    return JSONResponse({"detail": details}, 422)
+
+
+async def _on_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return refusal(error)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return refusal(too_large(request.app.max_body_size))
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)

@@ -1,0 +1,138 @@
+"""One request's job: a session that has one job, is never resumed, and ends with its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from wsproc.admission import Admission
+from wsproc.config import ServerConfig
+from wsproc.face.faults import Refused
+from wsproc.frames.client import Submit
+from wsproc.frames.errors import ErrorCode, error_info
+from wsproc.frames.server import Done, JobFrame, Rejected
+from wsproc.job import StopReason
+from wsproc.logs import bound
+from wsproc.outbox import Outbox
+from wsproc.runner import Runner
+from wsproc.session import Action, Close, Offer, Session
+from wsproc.tasks import TaskRegistry
+from wsproc.tasks.context import Caller
+
+
+@dataclass
+class Desk:
+    """Takes the jobs of all requests, with the admission that the WebSocket side has.
+
+    A client's jobs share the devices as one connection's do, and are as many at most.
+    """
+
+    config: ServerConfig
+    offer: Offer
+    admission: Admission
+    engine: Caller
+    registry: TaskRegistry
+    _open: set[Exchange] = field(default_factory=set)
+    _of_client: Counter[str] = field(default_factory=Counter)
+    _draining: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Desk {len(self._open)} exchanges>"
+
+    def open(self, request: Submit, client: str) -> Exchange:
+        """Submit a job; raise `Refused` where it is not taken. Use the result with `async with`."""
+        most = self.config.max_jobs_per_connection
+        if self._of_client[client] >= most:
+            message = f"{most} jobs of yours are running; wait for one to end"
+            raise Refused(error_info(ErrorCode.TOO_MANY_JOBS, message, retry_after_ms=1000))
+        outbox = Outbox(self.config.outbox_bytes)
+        session = Session(secrets.token_urlsafe(24), self.offer, self.admission, outbox)
+        session.draining = self._draining
+        exchange = Exchange(self, session, client)
+        exchange.submit(request)
+        self._open.add(exchange)
+        self._of_client[client] += 1
+        return exchange
+
+    def leave(self, exchange: Exchange) -> None:
+        """Forget an exchange whose job is over."""
+        self._open.discard(exchange)
+        self._of_client -= Counter([exchange.client])
+
+    def drain(self) -> None:
+        """Stop all jobs, whose clients are told so, and take no other."""
+        self._draining = True
+        for exchange in self._open:
+            exchange.stop(StopReason.SHUTDOWN)
+
+
+class Exchange:
+    """A job and its frames. Leaving it stops the job and waits until the engine has left it."""
+
+    def __init__(self, desk: Desk, session: Session, client: str) -> None:
+        self.client = client
+        self._desk = desk
+        self._session = session
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._runner = Runner(
+            session,
+            desk.engine,
+            desk.registry,
+            wake=self._work.set,
+            room=self._room,
+            owner=client,
+        )
+
+    def submit(self, request: Submit) -> None:
+        """Start the job; raise `Refused` where it is not taken."""
+        actions = self._session.submit(request, time.monotonic())
+        first = self._session.outbox.take()
+        if isinstance(first, Rejected):
+            raise Refused(first.error)
+        with bound(session=self._session.label):
+            self._carry_out(actions)
+
+    async def __aenter__(self) -> Exchange:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop(StopReason.DISCONNECT)
+        try:
+            await self._runner.finished()
+        finally:
+            self._desk.leave(self)
+
+    async def __aiter__(self) -> AsyncIterator[JobFrame]:
+        """Yield the job's frames; the last one is its `Done`."""
+        while True:
+            frame = self._session.outbox.take()
+            if not self._session.outbox.congested:
+                self._room.set()
+            if frame is None:
+                self._work.clear()
+                await self._work.wait()
+            elif isinstance(frame, JobFrame):
+                yield frame
+                if isinstance(frame, Done):
+                    return
+
+    def stop(self, reason: StopReason) -> None:
+        """Stop the job if it is not over."""
+        self._carry_out(self._session.leave(reason))
+        self._room.set()
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        for action in actions:
+            if not isinstance(action, Close):
+                self._runner.carry_out(action)

@@ -1,0 +1,120 @@
+"""Who may ask: Host and Origin of a request are checked before anything reads its body."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wsproc.config import ServerConfig
+from wsproc.events import Answered, HandshakeRefused, Peer, Reader
+from wsproc.face.faults import Refused
+from wsproc.frames.errors import ErrorCode, error_info
+from wsproc.handshake import host_allowed, origin_allowed
+from wsproc.logs import bound, ids_of
+
+PEER = "wsproc.peer"
+"""Where the scope of a request has its `Peer`."""
+
+CLIENT_LEFT = 499
+"""The status of a request that was never answered, as others count it too."""
+
+
+class Guard:
+    """ASGI middleware around the app. It tells who asked and what came of it."""
+
+    def __init__(
+        self, app: ASGIApp, *, config: ServerConfig, tell: Reader, count: Iterator[int]
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._tell = tell
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        began = time.monotonic()
+        headers = Headers(scope=scope)
+        peer = scope[PEER] = Peer(next(self._count), _address(scope), headers.get("origin"))
+        status = CLIENT_LEFT
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+            await send(message)
+
+        try:
+            with bound(**ids_of(peer)):
+                app = self._refusal(peer, headers) or self._app
+                await app(scope, _in_time(receive, self._config.open_timeout_s), watched)
+        finally:
+            path = getattr(scope.get("route"), "path", "other")
+            self._tell(Answered(peer, path, status, time.monotonic() - began))
+
+    def _refusal(self, peer: Peer, headers: Headers) -> Response | None:
+        """Return the answer to a request that must not go on."""
+        config = self._config
+        if any(len(headers.getlist(name)) > 1 for name in ("host", "origin")):
+            return self._closed(peer, HTTPStatus.BAD_REQUEST, "Host and Origin may be given once")
+        host = headers.get("host")
+        if not host_allowed(host, config.http_host or config.host, config.origins):
+            words = "this server answers to its own address only"
+            return self._closed(peer, HTTPStatus.MISDIRECTED_REQUEST, words)
+        if not origin_allowed(peer.origin, host, config.origins):
+            words = "pages of this origin may not ask; see --origin"
+            return self._closed(peer, HTTPStatus.FORBIDDEN, words)
+        announced = headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > config.max_frame_bytes:
+            return refusal(too_large(config.max_frame_bytes))
+        return None
+
+    def _closed(self, peer: Peer, status: HTTPStatus, words: str) -> Response:
+        self._tell(HandshakeRefused(peer, status, words))
+        return JSONResponse({"detail": words}, status)
+
+
+def refusal(refused: Refused) -> Response:
+    """Return the answer that says an error."""
+    return JSONResponse(refused.body, refused.status, refused.headers)
+
+
+def too_large(limit: int) -> Refused:
+    """Return the refusal of a body of more bytes than `limit`."""
+    message = f"the body may have {limit} bytes at most"
+    return Refused(error_info(ErrorCode.INPUT_TOO_LARGE, message))
+
+
+def _address(scope: Scope) -> str:
+    if scope.get("client") is None:
+        return ""
+    host, port = scope["client"]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _in_time(receive: Receive, limit_s: float) -> Receive:
+    """Return `receive` with a limit to how long the whole body may take to come."""
+    deadline = asyncio.get_running_loop().time() + limit_s
+    complete = False
+
+    async def in_time() -> Message:
+        nonlocal complete
+        if complete:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            words = f"the body did not come within {limit_s:g} seconds"
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, words) from None
+        complete = not message.get("more_body", False)
+        return message
+
+    return in_time
