@@ -3,6 +3,7 @@
 # make check  lint, format, types, import contracts
 # make bench  wsproc beside the ideal loop and other servers, in one run (ten minutes)
 # make eval   figures of the embedded models: make eval DATA=folder
+# make package  the wheel and the sdist in dist/, checked, and tried in an environment of their own
 # make setup  .venv with the wsproc command in it
 
 PYTHON ?= python3.11
@@ -12,7 +13,7 @@ BENCH := .venv-bench
 DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench eval web-tools clean
+.PHONY: help setup demo test check bench eval package web-tools clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -64,6 +65,12 @@ bench: setup $(BENCH)/.installed
 
 eval: $(VENV)/.installed-dev
 	$(BIN)/python -m training.evaluate --data $(DATA)
+
+package: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m pytest tests/test_package.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) tests/web/node_modules build dist
