@@ -18,6 +18,9 @@ from benchmarks.workload import SHORT, marked
 _PAUSE_S = 0.02
 _QUIET_S = 0.3
 
+STALL_S = 60.0
+"""A server whose clients are not done so long after their time has stalled."""
+
 
 @asynccontextmanager
 async def full_load(server: Server, clients: int, texts: Sequence[str]) -> AsyncIterator[Tally]:
@@ -35,9 +38,12 @@ async def full_load(server: Server, clients: int, texts: Sequence[str]) -> Async
     try:
         await asyncio.sleep(RAMP_S)
         yield tally
-    finally:
         over.set()
         await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for session in sessions:
             session.close()
 
@@ -91,18 +97,30 @@ class Stops:
 
     `device` is how long the device went on working for the job: as the engine says for wsproc, and
     by the model's own count for the peers. `seen` is when the client heard of the end. `chunks`
-    were computed for nobody, a job.
+    were computed for nobody, a job. `stalled` is whether the server answered nobody any more.
     """
 
     device: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
     chunks: list[float] = field(default_factory=list)
     step_ms: float = 0.0
+    stalled: bool = False
 
 
 async def stops(server: Server, clients: int, seconds: float, texts: Sequence[str]) -> Stops:
     """Leave one job after the other at a random moment of its life while other clients keep on."""
     found = Stops()
+    try:
+        async with asyncio.timeout(seconds + STALL_S):
+            await _stops(server, clients, seconds, texts, found)
+    except TimeoutError:
+        found.stalled = True
+    return found
+
+
+async def _stops(
+    server: Server, clients: int, seconds: float, texts: Sequence[str], found: Stops
+) -> None:
     moments = random.Random(0)
     async with full_load(server, clients, texts) as tally:
         while len(tally.jobs) < clients:  # noqa: ASYNC110 - jobs end by the dozen
@@ -117,7 +135,6 @@ async def stops(server: Server, clients: int, seconds: float, texts: Sequence[st
             else:
                 await _leave(server, marked(texts[-1]), moment_s, life_s, found)
         found.step_ms = step_ms(server.counted() - before)
-    return found
 
 
 async def _cancel(server: Server, text: str, moment_s: float, found: Stops) -> None:
