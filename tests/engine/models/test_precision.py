@@ -56,6 +56,7 @@ def test_int8_is_taken_where_it_pays_and_labels_are_kept(
     suited = suit_classifier(loaded, "auto", lines.append)
     assert kinds(suited.loaded) == {Int8Linear}
     assert suited.apart
+    assert suited.unpadded is not None
     assert suited.facts["dtype"] == "int8"
     assert suited.facts["agreement"] >= precision.LEAST_AGREEMENT
     assert lines == [f"sentiment runs in int8: {lines[0].split(': ', 1)[1]}"]

@@ -7,7 +7,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsproc.engine.stages.padding import groups_by_length, groups_of_equal_length
+from wsproc.engine.stages.padding import (
+    groups_behind_each_other,
+    groups_by_length,
+    groups_of_equal_length,
+)
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=9)
 
@@ -60,3 +64,16 @@ def test_equal_groups_have_no_padding(lengths: list[int], most: int) -> None:
     for group in groups:
         assert len({lengths[row] for row in group}) == 1
         assert len(group) == 1 or len(group) * lengths[group[0]] <= most
+
+
+@given(LENGTHS, st.integers(1, 200))
+def test_rows_behind_each_other_fill_a_group_before_the_next(lengths: list[int], most: int) -> None:
+    """Each row is in one group, from short to long; a new group begins where a row did not fit."""
+    groups = groups_behind_each_other(lengths, most=most)
+    flat = [row for group in groups for row in group]
+    assert sorted(flat) == list(range(len(lengths)))
+    assert [lengths[row] for row in flat] == sorted(lengths)
+    for group in groups:
+        assert len(group) == 1 or sum(lengths[row] for row in group) <= most
+    for group, following in pairwise(groups):
+        assert sum(lengths[row] for row in (*group, following[0])) > most

@@ -14,6 +14,7 @@ from tests.engine.checkpoints import BOS, EOS, save_classifier
 from wsproc.engine.call import EngineError, InvalidItem, Item, ModelUnavailable, Value
 from wsproc.engine.models.load import LoadedModel, load_classifier
 from wsproc.engine.models.source import Kind, Source
+from wsproc.engine.models.unpadded import unpadded
 from wsproc.engine.stages.sentiment import SentimentStage
 from wsproc.engine.stages.stage import Emission, StepBudget
 
@@ -298,3 +299,19 @@ def test_release_asks_nothing_of_a_run(loaded: LoadedModel) -> None:
     assert not stage.step([long])[0].finished
     stage.release([long])
     assert stage.step([short])[0].result == _finish(stage, [{"text": "good"}])[0]
+
+
+def test_without_padding_a_text_gets_the_same(loaded: LoadedModel) -> None:
+    """Texts of any length share a step, long ones in windows, and no padding is counted."""
+    padded = _finish(_stage(loaded), [{"text": text} for text in TEXTS])
+    probes = [[BOS, *_ids(loaded, text), EOS] for text in TEXTS[:3]]
+    row = unpadded(loaded.model, probes)
+    assert row is not None
+    stage = _stage(loaded, unpadded=row)
+    results = _finish(stage, [{"text": text} for text in TEXTS])
+    assert stage.counted.useful == stage.counted.computed > 0
+    for result, expected in zip(results, padded, strict=True):
+        assert isinstance(result, dict)
+        assert isinstance(expected, dict)
+        assert result["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+        assert result["windows"] == expected["windows"]

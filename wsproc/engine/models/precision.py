@@ -24,6 +24,7 @@ from wsproc.engine.models.linear import (
 )
 from wsproc.engine.models.load import LoadedModel
 from wsproc.engine.models.source import Report
+from wsproc.engine.models.unpadded import Unpadded, unpadded
 
 INT8 = "int8"
 
@@ -68,13 +69,15 @@ SENTENCES = (
 class Suited:
     """A classifier as it is to run; `facts` are for people.
 
-    `apart` is whether only texts of equal length may share a batch: in int8 the last bit of an
-    input decides how it is rounded, and padding would reach that bit.
+    `unpadded` is how to run it without padding, where that is known to give the same and to pay.
+    `apart` is whether only texts of equal length may share a padded batch: in int8 the last bit of
+    an input decides how it is rounded, and padding would reach that bit.
     """
 
     loaded: LoadedModel
     facts: Mapping[str, Any] = field(default_factory=dict)
     apart: bool = False
+    unpadded: Unpadded | None = None
 
 
 def suit_classifier(loaded: LoadedModel, asked: str, report: Report) -> Suited:
@@ -94,10 +97,10 @@ def suit_classifier(loaded: LoadedModel, asked: str, report: Report) -> Suited:
         if kept or asked == INT8:
             report(f"{loaded.source.stage} runs in int8: {words}")
             facts = {"dtype": INT8, "agreement": round(agreement, 3), "change": round(change, 4)}
-            return Suited(small, facts, apart=True)
+            return Suited(small, facts, apart=True, unpadded=_without_padding(small))
         report(f"{loaded.source.stage} stays in float32, int8 changes too much: {words}")
     pack_linears(loaded.model)
-    return Suited(loaded)
+    return Suited(loaded, unpadded=_without_padding(loaded))
 
 
 @torch.inference_mode()
@@ -114,6 +117,14 @@ def compare(one: LoadedModel, other: LoadedModel) -> tuple[float, float]:
 
 def _pays(model: nn.Module) -> bool:
     return has_fast_int8() and linear_weights(model) >= LEAST_WEIGHTS
+
+
+def _without_padding(loaded: LoadedModel) -> Unpadded | None:
+    """Return how to run a model without padding; a small one computes its padding sooner."""
+    if linear_weights(loaded.model) < LEAST_WEIGHTS:
+        return None
+    texts = loaded.tokenizer(list(SENTENCES), truncation=True, max_length=64)["input_ids"]
+    return unpadded(loaded.model, sorted(texts, key=len))
 
 
 def _quantized(loaded: LoadedModel) -> LoadedModel:

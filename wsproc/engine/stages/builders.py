@@ -103,7 +103,14 @@ def _sentiment(source: Source, settings: StageSettings, report: Report) -> Stage
     if settings.tokens is None and place.kind == CPU:
         budget = StepBudget(budget.rows, _step_tokens(loaded, place.threads, budget.tokens))
     launch = None if suited.apart else _LAUNCH[place.kind]
-    stage = SentimentStage(loaded, rows=budget.rows, tokens=budget.tokens, launch=launch, **options)
+    stage = SentimentStage(
+        loaded,
+        rows=budget.rows,
+        tokens=budget.tokens,
+        launch=launch,
+        unpadded=suited.unpadded,
+        **options,
+    )
     return _with_facts(stage, {**_facts(loaded), **suited.facts})
 
 

@@ -43,6 +43,22 @@ def groups_of_equal_length(lengths: Sequence[int], *, most: int) -> list[list[in
     return groups
 
 
+def groups_behind_each_other(lengths: Sequence[int], *, most: int) -> list[list[int]]:
+    """Return the rows' indices from short to long, cut where a group would hold over `most` tokens.
+
+    For models that compute no padding: texts of any length may share a group.
+    """
+    groups: list[list[int]] = []
+    room = 0
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if not groups or lengths[index] > room:
+            groups.append([])
+            room = most
+        groups[-1].append(index)
+        room -= lengths[index]
+    return groups
+
+
 def _traced(order: list[int], start: list[int]) -> list[list[int]]:
     groups = []
     end = len(order)

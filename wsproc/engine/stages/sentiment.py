@@ -26,9 +26,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from wsproc.engine.call import EngineError, Item, Value
 from wsproc.engine.models.load import LoadedModel
+from wsproc.engine.models.unpadded import Unpadded
 from wsproc.engine.stages.items import text_of, tokens_of
 from wsproc.engine.stages.labels import SENTIMENTS, label_reader
-from wsproc.engine.stages.padding import groups_by_length, groups_of_equal_length
+from wsproc.engine.stages.padding import (
+    groups_behind_each_other,
+    groups_by_length,
+    groups_of_equal_length,
+)
 from wsproc.engine.stages.stage import Emission, StepBudget, TokenCount
 
 _SECTION = 8  # characters tokenized at once, for each token of the input
@@ -61,7 +66,8 @@ class SentimentStage:
     `normalize` replaces names (`@someone`) by `@user` and links by `http`, as the models trained on
     tweets expect it; None does so for those alone, which are known by their name. `launch` is the
     fixed cost of a forward pass in tokens (see `groups_by_length`); None puts only texts of equal
-    length together, for a model whose results would feel the padding. `label_map` and `scale` are
+    length together, for a model whose results would feel the padding. With `unpadded`, which runs
+    the same model, there is no padding and any texts go together. `label_map` and `scale` are
     explained in `labels`. `counted` may be read at any time.
 
     Raises `ModelUnavailable` for a checkpoint whose labels cannot be mapped.
@@ -76,6 +82,7 @@ class SentimentStage:
         rows: int,
         tokens: int,
         launch: int | None,
+        unpadded: Unpadded | None = None,
         label_map: Mapping[str, str] | None = None,
         scale: tuple[float, float] = (-1.0, 1.0),
         normalize: bool | None = None,
@@ -87,6 +94,7 @@ class SentimentStage:
         self._tokenizer = loaded.tokenizer
         self._device = loaded.device
         self._launch = launch
+        self._unpadded = unpadded
         self._multiple = 8 if loaded.device.type == "cuda" else 1
         self._reader = label_reader(
             [str(config.id2label[index]) for index in range(config.num_labels)],
@@ -128,6 +136,8 @@ class SentimentStage:
         return [self._emission(run, score) for run, score in zip(runs, scores, strict=True)]
 
     def _groups(self, lengths: list[int]) -> list[list[int]]:
+        if self._unpadded is not None:
+            return groups_behind_each_other(lengths, most=self.budget.tokens)
         if self._launch is None:
             return groups_of_equal_length(lengths, most=self.budget.tokens)
         return groups_by_length(lengths, launch=self._launch, most=self.budget.tokens)
@@ -173,13 +183,20 @@ class SentimentStage:
     @torch.inference_mode()
     def _classified(self, windows: list[list[int]]) -> list[list[float]]:
         """Return [windows, 3] probabilities."""
+        rows: list[list[float]] = self._reader.read(self._logits(windows)).tolist()
+        return rows
+
+    def _logits(self, windows: list[list[int]]) -> Tensor:
+        """Return [windows, labels] and count the tokens."""
+        self.counted.useful += sum(map(len, windows))
+        if self._unpadded is not None:
+            self.counted.computed += sum(map(len, windows))
+            return self._unpadded.logits(windows)
         mask = self._batch([[1] * len(window) for window in windows], 0)
         ids = self._batch(windows, self._tokenizer.pad_token_id)
-        self.counted.useful += sum(map(len, windows))
         self.counted.computed += ids.numel()
-        logits = self._model(input_ids=ids, attention_mask=mask).logits
-        rows: list[list[float]] = self._reader.read(logits).tolist()
-        return rows
+        logits: Tensor = self._model(input_ids=ids, attention_mask=mask).logits
+        return logits
 
     def _batch(self, rows: list[list[int]], filler: int) -> Tensor:
         """Return [rows, longest] on the device, the longest rounded up to the device's multiple."""
