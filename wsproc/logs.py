@@ -55,6 +55,9 @@ FLUSH_S = 2.0
 _FAULTS = ("internal", "engine_error", "out_of_memory", "lost")
 """Outcomes of jobs that an operator should see even if only warnings are logged."""
 
+_PROBES = ("/healthz", "/readyz")
+"""What balancers ask every few seconds; nobody wants to read that."""
+
 
 class LogReader:
     """One line for whatever an operator would want to look up later."""
@@ -77,7 +80,8 @@ class LogReader:
                 )
             case Answered(peer, path, status):
                 told = {"path": path, "status": status, "seconds": round(event.seconds, 3)}
-                self._connections.info("request answered", extra=_peer(peer) | told)
+                level = logging.DEBUG if path in _PROBES else logging.INFO
+                self._connections.log(level, "request answered", extra=_peer(peer) | told)
             case HandshakeRefused(peer, code, reason):
                 told = _peer(peer) | {"code": code, "reason": reason}
                 self._connections.warning("handshake refused", extra=told)

@@ -312,6 +312,8 @@ async def test_probes(client):
     """For balancers that look here."""
     assert (await client.get("/healthz")).text == "ok\n"
     assert (await client.get("/readyz")).text == "ready\n"
+    assert (await client.head("/readyz")).status_code == 200
+    assert answers(client) == [("/healthz", 200), ("/readyz", 200), ("/readyz", 200)]
     async with asking(FakeEngine(stages=[])) as other:
         answer = await other.get("/readyz")
         assert (answer.status_code, answer.text) == (503, "no models\n")

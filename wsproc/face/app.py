@@ -133,15 +133,14 @@ def _described(task: type[Submit], form: Form) -> dict[str, Any]:
 
 
 def _add_probes(app: FastAPI, ready: Ready) -> None:
-    async def health(request: Request) -> Response:
+    @app.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
+    async def health() -> Response:
         return PlainTextResponse("ok\n")
 
-    async def readiness(request: Request) -> Response:
+    @app.api_route("/readyz", methods=["GET", "HEAD"], include_in_schema=False)
+    async def readiness() -> Response:
         reason = ready()
         return PlainTextResponse(f"{reason or 'ready'}\n", 200 if reason is None else 503)
-
-    app.add_route("/healthz", health, include_in_schema=False)
-    app.add_route("/readyz", readiness, include_in_schema=False)
 
 
 # --- what can go wrong before a job ---------------------------------------------------------------

@@ -113,13 +113,15 @@ WHOLE = Form("application/json", _whole)
 
 
 def line(frame: JobFrame) -> bytes:
-    """Return a frame as a line of JSON, `status` first."""
+    """Return a frame as a line of JSON, `status` first and what is about the job itself last."""
     fields = frame.model_dump(exclude=ENVELOPE, exclude_unset=True)
+    about = {name: fields.pop(name) for name in Done.model_fields if name in fields}
     if isinstance(frame, Cancelled | Failed):
         error = failure(frame)
         told = error.model_dump(exclude_unset=True)
         fields = {**fields, "status": "error", "message": error.message, "error": told}
-    return orjson.dumps({"status": _status(frame), **fields}, option=orjson.OPT_APPEND_NEWLINE)
+    whole = {"status": _status(frame), **fields, **about}
+    return orjson.dumps(whole, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _status(frame: JobFrame) -> Any:

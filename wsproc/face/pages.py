@@ -10,7 +10,6 @@ from importlib.resources import files
 import fastapi_offline
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -30,10 +29,9 @@ def add_docs(app: FastAPI) -> None:
     )
     page.headers["Content-Security-Policy"] = _policy(bytes(page.body).decode())
 
-    async def docs(request: Request) -> Response:
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
         return page
-
-    app.add_route("/docs", docs, include_in_schema=False)
 
 
 def _policy(html: str) -> str:
