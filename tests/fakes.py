@@ -127,6 +127,10 @@ class FakeEngine:
             self.calls.put_nowait(call)
         return stream
 
+    def probe(self, worker: str, deadline: float) -> CallStream | None:
+        """There is nothing to try this engine with."""
+        return None
+
     def _cancel(self, call_id: int) -> None:
         call = self._open[call_id]
         call.cancelled.set()

@@ -15,13 +15,13 @@ from wsproc.events import (
     Disconnected,
     FrameRefused,
     HandshakeRefused,
+    HealthChanged,
     JobAccepted,
     JobEnded,
     JobRejected,
     Peer,
     PeerStalled,
-    WorkerDied,
-    WorkerServes,
+    WorkerProbed,
 )
 from wsproc.logs import LogReader, Logs, bound
 
@@ -111,13 +111,20 @@ def lines(*events, level="info"):
             },
         ),
         (
-            WorkerDied("device", 3),
-            "error",
-            "engine",
-            "a worker died and is started again",
-            {"worker": "device", "items": 3},
+            WorkerProbed("device", 1.5, "the deadline passed"),
+            "warning",
+            "health",
+            "a worker did not finish a probe",
+            {"worker": "device", "took_s": 1.5, "error": "the deadline passed"},
         ),
-        (WorkerServes("device"), "info", "engine", "a worker serves", {"worker": "device"}),
+        (
+            HealthChanged(("a", "b")),
+            "error",
+            "health",
+            "the engine is not healthy: a; b",
+            {},
+        ),
+        (HealthChanged(()), "warning", "health", "the engine is healthy again", {}),
     ],
 )
 def test_an_event_is_one_line(event, level, logger, words, told):
@@ -129,6 +136,7 @@ def test_an_event_is_one_line(event, level, logger, words, told):
 def test_what_happens_all_the_time_is_counted_and_not_logged():
     """A client that floods does not fill the disk as well."""
     assert lines(FrameRefused("rate_limited"), JobRejected("queue_full"), JobAccepted("x")) == []
+    assert lines(WorkerProbed("device", 0.01), level="debug") == []
 
 
 @pytest.mark.parametrize("outcome", ["internal", "engine_error", "out_of_memory", "lost"])

@@ -661,12 +661,12 @@ async def test_heartbeats_only_for_those_who_negotiated_them(quiet: None):
         ("/wsproc.js", "text/javascript; charset=utf-8"),
         ("/console.js", "text/javascript; charset=utf-8"),
         ("/console.css", "text/css; charset=utf-8"),
-        ("/healthz", "text/plain; charset=utf-8"),
-        ("/readyz", "text/plain; charset=utf-8"),
+        ("/healthz", "application/json"),
+        ("/readyz", "application/json"),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
         ("/schema.json", "application/schema+json"),
         ("/asyncapi.yaml", "application/yaml; charset=utf-8"),
-        ("/healthz?verbose=1", "text/plain; charset=utf-8"),
+        ("/healthz?verbose=1", "application/json"),
     ],
 )
 async def test_what_a_get_is_answered_with(server: Server, path: str, kind: str, quiet: None):
@@ -733,13 +733,16 @@ async def test_a_header_that_is_a_list_may_come_in_pieces(server: Server, quiet:
 
 
 async def test_readiness_follows_the_engine(server: Server, quiet: None, monkeypatch):
-    """503 with the reason while a stage cannot be called; health is about the process alone."""
+    """503 with the reason while a stage cannot be called; health asks for work alone."""
     monkeypatch.setattr(
         server.engine, "unavailable", lambda stage: f"the {stage} worker is being started"
     )
     status, _, body = await http(server, "/readyz")
-    assert (status, body) == (503, b"the sentiment worker is being started\n")
-    assert (await http(server, "/healthz"))[0] == 200
+    assert (status, json.loads(body)["ready"]) == (503, False)
+    assert json.loads(body)["reasons"] == ["the sentiment worker is being started"]
+    status, _, body = await http(server, "/healthz")
+    assert (status, json.loads(body)["healthy"]) == (200, True)
+    assert json.loads(body)["workers"]["fake"]["state"] == "serves"
 
 
 async def test_the_metrics_count_what_happened(quiet: None):

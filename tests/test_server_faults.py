@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -45,7 +46,8 @@ async def server(gate: Gate, start: Gate):
     options = {"generation": {"gate": gate.path, "start": start.path}}
     own = {"sentiment": f"{OWN}:cheerful", "generation": f"{OWN}:draw"}
     engine = EngineConfig(models={}, own_stages=own, threads=1, niceness=0, options=options)
-    async with Server(ServerConfig(port=0, engine=engine)) as server:
+    config = ServerConfig(port=0, engine=engine, probe_s=0.1, probe_timeout_s=0.3, max_tokens=10**6)
+    async with Server(config) as server:
         yield server
 
 
@@ -59,10 +61,10 @@ def is_down(server: Server) -> Callable[[], bool]:
     return lambda: server.engine.down != ()
 
 
-async def readiness(server: Server) -> tuple[int, str]:
-    """Return what a balancer is told."""
-    status, _, body = await http(server, "/readyz")
-    return status, body.decode()
+async def told(server: Server, path: str = "/readyz") -> tuple[int, list[str]]:
+    """Return what a balancer, or a supervisor, is told: the status and the reasons."""
+    status, _, body = await http(server, path)
+    return status, json.loads(body)["reasons"]
 
 
 def check_generation(frames: list[dict[str, Any]], words: int) -> None:
@@ -135,14 +137,15 @@ async def test_a_job_that_comes_while_a_worker_is_restarted(server: Server, star
 
     A cancel of it, or its deadline, ends it also then.
     """
-    assert await readiness(server) == (200, "ready\n")
+    assert await told(server) == (200, [])
     start.shut()
     kill(server)
     await until(is_down(server))
-    words = "being started: device; jobs are taken and wait\n"
+    words = "being started: device; jobs are taken and wait"
     async with connected(server) as wire:
         async with start.reached():
-            assert await readiness(server) == (503, words)
+            assert await told(server) == (503, [words])
+            assert await told(server, "/healthz") == (200, [])
             for job in ("waits", "leaves"):
                 await wire.send(type="generate", id=job, prompt="x", max_tokens=4)
             await wire.send(type="generate", id="expires", prompt="x", timeout_ms=1)
@@ -154,7 +157,7 @@ async def test_a_job_that_comes_while_a_worker_is_restarted(server: Server, star
             assert done[1]["error"]["code"] == "deadline_exceeded"
         await _done(wire, "waits")
         check_generation(wire.of("waits"), 4)
-    assert await readiness(server) == (200, "ready\n")
+    assert await told(server) == (200, [])
 
 
 async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: Gate, gate: Gate):
@@ -178,13 +181,42 @@ async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: 
             assert rejected["error"]["code"] == "model_unavailable"
             assert rejected["error"]["message"] == words
             assert rejected["error"]["retryable"]
-            assert await readiness(server) == (503, f"{words}\n")
-            assert (await http(server, "/healthz"))[0] == 200
+            assert await told(server) == (503, [words])
+            assert await told(server, "/healthz") == (503, [words])
         await until(lambda: server.engine.down == ())
-        assert await readiness(server) == (200, "ready\n")
+        assert await told(server, "/healthz") == (200, [])
+        assert await told(server) == (200, [])
         await wire.send(type="generate", id="h", prompt="x", max_tokens=4)
         await _done(wire, "h")
         assert wire.of("h")[-1]["status"] == "completed"
+
+
+async def test_a_worker_that_is_stopped_is_told_before_it_is_killed(server: Server):
+    """It takes the probe and finishes nothing: neither healthy nor ready, and well again after."""
+    assert await told(server, "/healthz") == (200, [])
+    pid = server.engine.pids["device"]
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: not server.health().well)
+    status, reasons = await told(server, "/healthz")
+    assert status == 503
+    assert "the device worker was tried" in reasons[0]
+    assert (await told(server))[0] == 503
+    os.kill(pid, signal.SIGCONT)
+    await until(lambda: server.health().well)
+    assert await told(server, "/healthz") == await told(server) == (200, [])
+    assert server.engine.workers["device"].deaths == 0
+
+
+async def test_health_does_not_flap_under_a_long_job(server: Server, gate: Gate):
+    """What comes of its steps proves the worker, or else a probe that gets in between two."""
+    loop = asyncio.get_running_loop()
+    async with connected(server) as wire:
+        await wire.send(type="generate", id="g", prompt="x", max_tokens=10**6)
+        await wire.next("token")
+        ending = loop.time() + 3 * (server.config.probe_s + server.config.probe_timeout_s)
+        while loop.time() < ending:
+            await wire.next("token")
+            assert server.health().well
 
 
 async def test_the_server_closes_while_a_worker_is_restarted(server: Server, start: Gate):

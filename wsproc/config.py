@@ -81,6 +81,18 @@ class ServerConfig:
         float, Setting("A client that reads nothing for so long is cut off.", TIMES, least=0.01)
     ] = 15.0
     open_timeout_s: Annotated[float, Setting("For the handshake.", TIMES, least=0.01)] = 5.0
+    probe_s: Annotated[
+        float,
+        Setting("An idle worker is tried after so long; 0 tries none.", TIMES, least=0),
+    ] = 5.0
+    probe_timeout_s: Annotated[
+        float,
+        Setting(
+            "A worker that was tried is not healthy if it finished nothing for so long.",
+            TIMES,
+            least=0.01,
+        ),
+    ] = 15.0
     drain_s: Annotated[float, Setting("For an orderly end.", TIMES, least=0)] = 5.0
     engine: EngineConfig = field(default_factory=EngineConfig)
 

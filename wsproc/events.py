@@ -124,18 +124,19 @@ class JobEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerDied:
-    """A worker process is gone with so many items on its device; another one is started."""
+class WorkerProbed:
+    """A worker was given an item of ours; `error` says why it is not finished, None if it is."""
 
     worker: str
-    items: int
+    took_s: float
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerServes:
-    """A worker process has its models and takes work."""
+class HealthChanged:
+    """`/healthz` answers otherwise from now on; without `reasons` all is well."""
 
-    worker: str
+    reasons: tuple[str, ...]
 
 
 Event = (
@@ -148,8 +149,8 @@ Event = (
     | JobRejected
     | JobAccepted
     | JobEnded
-    | WorkerDied
-    | WorkerServes
+    | WorkerProbed
+    | HealthChanged
 )
 
 

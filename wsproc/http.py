@@ -13,6 +13,7 @@ import yaml
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from wsproc.health import Judge, Verdict
 from wsproc.observe import Metrics
 from wsproc.schema import asyncapi, json_schema
 from wsproc.tasks import TaskRegistry
@@ -25,12 +26,13 @@ CONTENT_SECURITY_POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the GETs answer with; `ready` says in words why the server is not, None where it is."""
+    """What the GETs answer with; `health` and `ready` judge how things stand now."""
 
     version: str
     registry: TaskRegistry
     metrics: Metrics
-    ready: Callable[[], str | None]
+    health: Judge
+    ready: Judge
 
     def answer(self, method: str, path: str) -> Response:
         """Return the response to a request that is no WebSocket handshake."""
@@ -43,13 +45,10 @@ class Site:
         return route(self)
 
     def _health(self) -> Response:
-        return _text(HTTPStatus.OK, "ok\n")
+        return _verdict("healthy", self.health())
 
     def _readiness(self) -> Response:
-        reason = self.ready()
-        if reason is None:
-            return _text(HTTPStatus.OK, "ready\n")
-        return _text(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n")
+        return _verdict("ready", self.ready())
 
     def _metrics(self) -> Response:
         kind = "text/plain; version=0.0.4; charset=utf-8"
@@ -85,6 +84,11 @@ _ROUTES: dict[str, Callable[[Site], Response]] = {
 @cache
 def _web_file(name: str) -> bytes:
     return files("wsproc").joinpath("web", name).read_bytes()
+
+
+def _verdict(word: str, verdict: Verdict) -> Response:
+    status, body = verdict.answer(word)
+    return _response(HTTPStatus(status), "application/json", body)
 
 
 def _text(status: HTTPStatus, text: str) -> Response:

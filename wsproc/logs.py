@@ -35,11 +35,11 @@ from wsproc.events import (
     Disconnected,
     Event,
     HandshakeRefused,
+    HealthChanged,
     JobEnded,
     Peer,
     PeerStalled,
-    WorkerDied,
-    WorkerServes,
+    WorkerProbed,
 )
 
 Level = Literal["auto", "debug", "info", "warning", "error"]
@@ -65,7 +65,7 @@ class LogReader:
     def __init__(self) -> None:
         self._connections = logging.getLogger("wsproc.connection")
         self._jobs = logging.getLogger("wsproc.jobs")
-        self._engine = logging.getLogger("wsproc.engine")
+        self._health = logging.getLogger("wsproc.health")
 
     def __call__(self, event: Event, /) -> None:
         """Log an event at the level that suits it; most rejections are only counted."""
@@ -89,11 +89,13 @@ class LogReader:
                 level = logging.WARNING if outcome in _FAULTS else logging.INFO
                 if self._jobs.isEnabledFor(level):
                     self._jobs.log(level, "job ended", extra=_ended(event))
-            case WorkerDied(worker, items):
-                told = {"worker": worker, "items": items}
-                self._engine.error("a worker died and is started again", extra=told)
-            case WorkerServes(worker):
-                self._engine.info("a worker serves", extra={"worker": worker})
+            case WorkerProbed(worker, took_s, str(error)):
+                told = {"worker": worker, "took_s": round(took_s, 3), "error": error}
+                self._health.warning("a worker did not finish a probe", extra=told)
+            case HealthChanged(()):
+                self._health.warning("the engine is healthy again")
+            case HealthChanged(reasons):
+                self._health.error("the engine is not healthy: %s", "; ".join(reasons))
 
 
 def ids_of(peer: Peer) -> dict[str, Any]:

@@ -24,10 +24,12 @@ from wsproc.events import (
     Event,
     FrameRefused,
     HandshakeRefused,
+    HealthChanged,
     JobAccepted,
     JobEnded,
     JobRejected,
     PeerStalled,
+    WorkerProbed,
 )
 from wsproc.frames.errors import CloseCode
 
@@ -86,6 +88,20 @@ class Metrics:
         self._queued = self._times("wsproc_job_queued_seconds", "From acceptance to first work")
         self._run = self._times("wsproc_job_run_seconds", "From first work to the end")
         self._stop = self._times("wsproc_job_stop_seconds", "From a cancel to the device's freedom")
+        self._probes = Histogram(
+            "wsproc_engine_probe_seconds",
+            "Time that a worker took for an item of ours",
+            ["worker"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._failed_probes = self._counter(
+            "wsproc_engine_probes_failed", "Probes that were not finished", "worker"
+        )
+        self._healthy = Gauge(
+            "wsproc_engine_healthy", "1 where /healthz says so", registry=registry
+        )
+        self._healthy.set(1)
         self._lag = Histogram(
             "wsproc_event_loop_lag_seconds",
             "Delay of a timer on the event loop",
@@ -116,6 +132,12 @@ class Metrics:
                 self._accepted.labels(task).inc()
             case JobEnded():
                 self._job_ended(event)
+            case WorkerProbed(worker, took_s, None):
+                self._probes.labels(worker).observe(took_s)
+            case WorkerProbed(worker):
+                self._failed_probes.labels(worker).inc()
+            case HealthChanged(reasons):
+                self._healthy.set(not reasons)
 
     def _job_ended(self, job: JobEnded) -> None:
         outcome = job.outcome if job.reason is None else f"{job.outcome}_{job.reason}"

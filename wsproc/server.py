@@ -25,10 +25,12 @@ from wsproc.engine import Engine
 from wsproc.events import HandshakeRefused, Peer, Reader, Readers
 from wsproc.frames.errors import CloseCode
 from wsproc.handshake import Refusal, choose_subprotocol, host_allowed, refuse
+from wsproc.health import Verdict
 from wsproc.http import Site
 from wsproc.logs import LogReader
 from wsproc.observe import Metrics
 from wsproc.outbox import Outbox
+from wsproc.probe import Prober
 from wsproc.session import Offer, Session
 from wsproc.tasks import TaskRegistry, default_registry
 
@@ -75,7 +77,7 @@ class Server:
         self._count = itertools.count(1)
         self._listener: WebSocketServer | None = None
         self._port: int | None = None
-        self._lag: asyncio.Task[None] | None = None
+        self._watchers: list[asyncio.Task[None]] = []
         self._draining = False
         self._offer = Offer(
             version=VERSION,
@@ -86,8 +88,11 @@ class Server:
             unavailable=self.engine.unavailable,
             tell=self._tell,
         )
+        self._prober = Prober(
+            self.engine, self.config.probe_s, self.config.probe_timeout_s, self._tell
+        )
         self._face = self._http_face()
-        self._site = Site(VERSION, self.registry, self.metrics, self._not_ready)
+        self._site = Site(VERSION, self.registry, self.metrics, self.health, self.readiness)
 
     def __repr__(self) -> str:
         return f"<Server {len(self._connections)} connections, {self.admission!r}>"
@@ -139,7 +144,8 @@ class Server:
                 self._listener.close()
             await self.engine.close()
             raise
-        self._lag = asyncio.create_task(self.metrics.watch_loop())
+        watching = (self.metrics.watch_loop(), self._prober.run())
+        self._watchers = [asyncio.create_task(one) for one in watching]
 
     async def close(self) -> None:
         """Go away in order: goaway, stop the jobs, deliver their ends, close within `drain_s`."""
@@ -148,12 +154,23 @@ class Server:
         self._draining = True
         self._listener.close(close_connections=False)
         await asyncio.gather(self._drain(), *([self._face.close()] if self._face else []))
+        for watcher in self._watchers:
+            watcher.cancel()
         await self.engine.close()  # first: a job whose worker hangs ends with its calls
         await self._listener.wait_closed()
         if self._face is not None:
             await self._face.wait_closed()
-        if self._lag is not None:
-            self._lag.cancel()
+
+    def health(self) -> Verdict:
+        """Say whether the engine does work, by what each worker proved itself (see `health.py`)."""
+        return self._prober.judge()
+
+    def readiness(self) -> Verdict:
+        """Say whether new clients had better come here: only while all workers serve."""
+        health = self.health()
+        reason = self._not_ready()
+        others = [] if reason is None else [reason]
+        return Verdict(tuple(dict.fromkeys([*others, *health.reasons])), health.workers)
 
     async def run_until_signal(self) -> None:
         """Serve until SIGINT or SIGTERM, then close; a second signal cuts everything at once."""
@@ -250,7 +267,14 @@ class Server:
             self.engine,
             self.registry,
         )
-        return Face(desk, config, ready=self._not_ready, count=self._count, bound=_bound_kernel)
+        return Face(
+            desk,
+            config,
+            health=self.health,
+            ready=self.readiness,
+            count=self._count,
+            bound=_bound_kernel,
+        )
 
     async def _answer_http(self, websocket: ServerConnection, request: Request) -> Response | None:
         if any(len(request.headers.get_all(name)) > 1 for name in ("Host", "Origin")):

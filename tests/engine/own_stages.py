@@ -8,7 +8,7 @@ import resource
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from wsproc.engine import InvalidItem
 from wsproc.engine.models.source import Report
@@ -213,6 +213,7 @@ class Cheerful:
 
     name = "sentiment"
     budget = StepBudget(rows=16, tokens=1000)
+    warm_up_item: ClassVar = {"text": "fine"}
 
     def weigh(self, item: Mapping[str, Any]) -> int:
         """Every item is light."""

@@ -79,7 +79,7 @@ def test_a_stage_takes_its_first_step_before_anybody_is_told_that_it_is_ready(mo
     assert stages is not None
     first, told = EVENTS
     assert first == [{"text": "first"}]
-    assert told == Ready({"noting": {"model": model}})
+    assert told == Ready({"noting": {"model": model}}, {"noting": {"text": "first"}})
 
 
 def test_a_stage_that_cannot_be_built_takes_no_step() -> None:

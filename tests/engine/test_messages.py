@@ -53,7 +53,11 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Ping, NUMBERS),
     st.builds(Pong, NUMBERS),
     st.builds(Loading, TEXTS),
-    st.builds(Ready, st.dictionaries(TEXTS, VALUES, max_size=2)),
+    st.builds(
+        Ready,
+        st.dictionaries(TEXTS, VALUES, max_size=2),
+        st.dictionaries(TEXTS, VALUES, max_size=2),
+    ),
     st.builds(Broken, FAILURES),
     st.builds(Steps, st.dictionaries(TEXTS, TALLIES, max_size=2)),
     st.builds(Outcomes, st.lists(OUTCOMES, max_size=4)),

@@ -271,3 +271,36 @@ async def test_replicas_share_the_calls_and_survive_the_death_of_one():
         for stream in endless:
             await stream.aclose()
         assert {stream.end.reason for stream in endless if stream.end} == {EndReason.CANCELLED}
+
+
+# --- probes ---------------------------------------------------------------------------------------
+
+
+async def test_a_probe_is_an_item_of_the_workers_own():
+    """What comes of it moves `worked_at`, as all work does."""
+    async with Engine(config("cheerful", stage="sentiment")) as engine:
+        before = engine.workers["device"].worked_at
+        assert before <= time.monotonic()
+        stream = engine.probe("device", time.monotonic() + 60)
+        assert stream is not None
+        assert (stream.call.stage, stream.call.priority) == ("sentiment", 9)
+        async with stream:
+            result = await anext(stream.outcomes())
+        assert isinstance(result, Result)
+        assert result.value["sentiment"] == "POSITIVE"
+        assert engine.workers["device"].worked_at > before
+
+
+async def test_a_worker_whose_stages_have_no_item_cannot_be_probed():
+    """Stages of one's own need not have one."""
+    async with Engine(config()) as engine:
+        assert engine.probe("device", time.monotonic() + 60) is None
+
+
+async def test_a_failure_is_no_work():
+    """A worker whose model fails on everything proves nothing."""
+    async with Engine(config("cheerful", stage="sentiment")) as engine:
+        before = engine.workers["device"].worked_at
+        async with engine.call("sentiment", [{"no": "text"}]) as stream:
+            assert isinstance(await anext(stream.outcomes()), Failure)
+        assert engine.workers["device"].worked_at == before

@@ -18,6 +18,7 @@ from wsproc.events import Answered, Event, HandshakeRefused, JobAccepted, JobEnd
 from wsproc.face.app import make_app
 from wsproc.frames.client import Generate, Submit
 from wsproc.frames.server import STATUSES
+from wsproc.health import Verdict
 from wsproc.tasks import TaskResult
 
 TEXT = "I love this. Ada is great! " * 5 + "I hate that. " * 5
@@ -34,7 +35,8 @@ async def asking(engine: FakeEngine, **settings: Any) -> AsyncIterator[httpx2.As
         config,
         cut=lambda address: None,
         count=itertools.count(1),
-        ready=lambda: None if engine.stages else "no models",
+        health=Verdict,
+        ready=lambda: Verdict(() if engine.stages else ("no models",)),
     )
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:1") as client:
@@ -310,13 +312,13 @@ async def test_the_docs_page_asks_nobody_else(client):
 
 async def test_probes(client):
     """For balancers that look here."""
-    assert (await client.get("/healthz")).text == "ok\n"
-    assert (await client.get("/readyz")).text == "ready\n"
+    assert (await client.get("/healthz")).json()["healthy"]
+    assert (await client.get("/readyz")).json()["ready"]
     assert (await client.head("/readyz")).status_code == 200
     assert answers(client) == [("/healthz", 200), ("/readyz", 200), ("/readyz", 200)]
     async with asking(FakeEngine(stages=[])) as other:
         answer = await other.get("/readyz")
-        assert (answer.status_code, answer.text) == (503, "no models\n")
+        assert (answer.status_code, answer.json()["reasons"]) == (503, ["no models"])
 
 
 async def test_unknown_paths_and_methods_are_no_errors_of_ours(client):

@@ -229,7 +229,7 @@ async def test_a_hundred_clients_that_go_away_leave_nothing():
                 await asyncio.sleep(0)
             raw.reset()
         async with client(server) as ask:
-            assert (await ask.get("/healthz")).text == "ok\n"
+            assert (await ask.get("/healthz")).status_code == 200
         await until(lambda: server.admission.live == 0)
         while not engine.calls.empty():
             assert engine.calls.get_nowait().cancelled.is_set()
@@ -281,7 +281,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes):
         with Raw(server) as first, Raw(server) as second:
             await first.send(sent)
             await second.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert b"200 OK" in await second.receive_until(b"ok\n")
+            assert b"200 OK" in await second.receive_until(b"}\n")
             await second.send(sent or b"G")
             for raw in (first, second):
                 with suppress(ConnectionResetError):

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wsproc.engine.call import EngineError
+from wsproc.engine.call import EngineError, Item
 from wsproc.engine.messages import Broken, Load, Loading, Message, Ready, Unpacker, pack
 from wsproc.engine.recorder import FlightRecorder
 from wsproc.engine.stages.stage import Stage
@@ -92,7 +92,7 @@ def _load(link: SocketLink) -> Mapping[str, Stage] | None:
         return None
     for name, stage in stages.items():
         warm_up(name, stage)
-    link.send(Ready({name: _facts(stage) for name, stage in stages.items()}))
+    link.send(Ready({name: _facts(stage) for name, stage in stages.items()}, _samples(stages)))
     return stages
 
 
@@ -105,6 +105,12 @@ def _build(name: str, settings: Mapping[str, Any], link: SocketLink) -> Stage:
 def _facts(stage: Stage) -> Mapping[str, Any]:
     """Return what a stage tells of its model, for people; a stage need not tell anything."""
     return dict(getattr(stage, "facts", {}))
+
+
+def _samples(stages: Mapping[str, Stage]) -> Mapping[str, Item]:
+    """Return the items by which stages that have one can be tried while they serve."""
+    tried = {name: getattr(stage, "warm_up_item", None) for name, stage in stages.items()}
+    return {name: item for name, item in tried.items() if item is not None}
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from wsproc.engine.call import (
     EndReason,
     EngineError,
     Failure,
+    Item,
     Outcome,
     Result,
 )
@@ -66,9 +67,13 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """From a worker: its stages are loaded; `stages` maps a name to facts about its model."""
+    """From a worker: its stages are loaded.
+
+    `stages` maps a name to facts about its model, `samples` to an item to try it with, if it has.
+    """
 
     stages: Mapping[str, Mapping[str, Any]]
+    samples: Mapping[str, Item]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,20 @@ import itertools
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wsproc.engine.call import Call, EngineError, ModelUnavailable, Outcome, WorkerLost
+from wsproc.engine.call import (
+    Call,
+    Delta,
+    EngineError,
+    Item,
+    ModelUnavailable,
+    Outcome,
+    Result,
+    WorkerLost,
+)
 from wsproc.engine.circuit import Circuit
 from wsproc.engine.ledger import Due, Ledger
 from wsproc.engine.local import LocalWorker
@@ -51,7 +61,8 @@ class Place:
     """One worker, whichever process it is at the moment.
 
     `deliver` gets every outcome for a caller, on the event loop, and `count` what the worker's
-    steps were made of; `report` gets progress lines; `deaths` counts the workers that died.
+    steps were made of; `report` gets progress lines; `deaths` counts the workers that died;
+    `worked_at` is when one gave a caller something last, or said that it serves.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class Place:
         self.stages = stages
         self.serving = False
         self.deaths = 0
+        self.worked_at = -math.inf
         self.report: Report = lambda text: None
         self._threads = threads
         self._niceness = niceness
@@ -81,6 +93,7 @@ class Place:
         self._worker: LocalWorker | None = None
         self._ready: asyncio.Future[Facts] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._samples: deque[tuple[str, Item]] = deque()
         self._closing = False
 
     def __repr__(self) -> str:
@@ -103,6 +116,16 @@ class Place:
         if self._circuit.open:
             return f"the {self.name} worker died too often and is being started again"
         return None
+
+    def sample(self) -> tuple[str, Item] | None:
+        """Return a stage and an item to try it with, another one each time; None if there is none.
+
+        To be asked of a place that serves.
+        """
+        if not self._samples:
+            return None
+        self._samples.rotate(-1)
+        return self._samples[-1]
 
     # --- calls ----------------------------------------------------------------------------------
 
@@ -139,13 +162,16 @@ class Place:
         match message:
             case Outcomes(outcomes):
                 now = time.monotonic()
+                if any(isinstance(one, Delta | Result) for one in outcomes):
+                    self.worked_at = now
                 for outcome in outcomes:
                     self._settle(self._ledger.take(outcome, now))
             case Steps(stages):
                 self._count(stages)
             case Loading(text):
                 self.report(text)
-            case Ready(facts) if self._ready is not None and not self._ready.done():
+            case Ready(facts, samples) if self._ready is not None and not self._ready.done():
+                self._samples = deque(samples.items())
                 self._ready.set_result(facts)
             case Broken(error) if self._ready is not None and not self._ready.done():
                 self._ready.set_exception(_unavailable(error))
@@ -173,6 +199,7 @@ class Place:
                 raise ModelUnavailable(f"the {self.name} worker took too long to load") from None
             raise
         self.serving = True
+        self.worked_at = time.monotonic()
         self._circuit.serves()
         self._settle(self._ledger.resend())
         self._spawn(self._watch(worker))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -22,13 +23,25 @@ from wsproc.engine.place import Place, Report
 from wsproc.engine.stream import CallStream
 from wsproc.engine.tally import StageTally, Tally
 
+PROBE_PRIORITY = 9
+
+PROBER = "probe"
+"""The owner of calls that try a worker."""
+
 
 class WorkerState(NamedTuple):
-    """Whether a worker serves, how many calls it has open, and how often it died."""
+    """How a worker stands.
+
+    Whether it serves, how many calls it has open, how often it died; `worked_at` is when it gave a
+    caller something last, in seconds of `time.monotonic`; `refuses` says in words why it takes no
+    calls, None where it does.
+    """
 
     serving: bool
     calls: int
     deaths: int
+    worked_at: float = -math.inf
+    refuses: str | None = None
 
 
 class Engine:
@@ -93,7 +106,9 @@ class Engine:
     def workers(self) -> dict[str, WorkerState]:
         """The workers' states by name."""
         return {
-            place.name: WorkerState(place.serving, place.load, place.deaths)
+            place.name: WorkerState(
+                place.serving, place.load, place.deaths, place.worked_at, place.unavailable()
+            )
             for place in self._places
         }
 
@@ -148,8 +163,24 @@ class Engine:
         reason = self.unavailable(stage)
         if reason is not None:
             raise ModelUnavailable(reason)
-        place = self._choose(stage)
         call = Call(next(self._ids), stage, tuple(items), owner, priority, deadline)
+        return self._open_at(self._choose(stage), call)
+
+    def probe(self, worker: str, deadline: float) -> CallStream | None:
+        """Open a call that tries one worker by a small item; None where none of its stages has one.
+
+        `deadline` is in seconds of `time.monotonic`. The worker takes it before anybody else's, and
+        another stage of its with each call.
+        """
+        place = next(place for place in self._places if place.name == worker)
+        sample = place.sample()
+        if sample is None:
+            return None
+        stage, item = sample
+        call = Call(next(self._ids), stage, (item,), PROBER, PROBE_PRIORITY, deadline)
+        return self._open_at(place, call)
+
+    def _open_at(self, place: Place, call: Call) -> CallStream:
         stream = CallStream(call, place.cancel)
         if not call.items:
             stream.feed(End(call.id, EndReason.COMPLETED, 0.0, 0.0))

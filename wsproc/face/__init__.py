@@ -11,9 +11,10 @@ import socket
 from collections.abc import Callable, Iterator
 
 from wsproc.config import ServerConfig
-from wsproc.face.app import Ready, make_app
+from wsproc.face.app import make_app
 from wsproc.face.exchange import Desk
 from wsproc.face.listener import Listener
+from wsproc.health import Judge
 
 
 class Face:
@@ -27,13 +28,16 @@ class Face:
         desk: Desk,
         config: ServerConfig,
         *,
-        ready: Ready,
+        health: Judge,
+        ready: Judge,
         count: Iterator[int],
         bound: Callable[[socket.socket], None],
     ) -> None:
         self._desk = desk
         self._listener = Listener(config, bound)
-        self._app = make_app(desk, config, cut=self._listener.cut, count=count, ready=ready)
+        self._app = make_app(
+            desk, config, cut=self._listener.cut, count=count, health=health, ready=ready
+        )
 
     def __repr__(self) -> str:
         return f"<Face {self._desk!r}>"

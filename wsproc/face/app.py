@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from wsproc.config import ServerConfig
@@ -26,9 +26,7 @@ from wsproc.face.forms import LINES, TEXT, WHOLE, Form
 from wsproc.face.guard import PEER, Guard, refusal, too_large
 from wsproc.face.pages import add_docs
 from wsproc.frames.client import Submit
-
-Ready = Callable[[], str | None]
-"""Says in words why the server is not ready; None where it is."""
+from wsproc.health import Judge
 
 PATHS: dict[str, tuple[str, Form]] = {
     "process": ("/process-stream", LINES),
@@ -39,7 +37,13 @@ PATHS: dict[str, tuple[str, Form]] = {
 
 
 def make_app(
-    desk: Desk, config: ServerConfig, *, cut: Cut, count: Iterator[int], ready: Ready
+    desk: Desk,
+    config: ServerConfig,
+    *,
+    cut: Cut,
+    count: Iterator[int],
+    health: Judge,
+    ready: Judge,
 ) -> ASGIApp:
     """Return the ASGI app of a server; `count` numbers its requests."""
     app = FastAPI(
@@ -60,7 +64,8 @@ def make_app(
         path, form = PATHS.get(name, (f"/{name}-stream", LINES))
         endpoint = _endpoint(task, form, desk, config, cut)
         app.post(path, name=name, **_described(task, form))(endpoint)
-    _add_probes(app, ready)
+    _add_probe(app, "/healthz", "healthy", health)
+    _add_probe(app, "/readyz", "ready", ready)
     add_docs(app)
     # Around the app and not in it: FastAPI would write what is refused for its size as plain text.
     return CORSMiddleware(
@@ -132,15 +137,11 @@ def _described(task: type[Submit], form: Form) -> dict[str, Any]:
     return {"summary": summary, "response_class": Response, "responses": answers}
 
 
-def _add_probes(app: FastAPI, ready: Ready) -> None:
-    @app.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
-    async def health() -> Response:
-        return PlainTextResponse("ok\n")
-
-    @app.api_route("/readyz", methods=["GET", "HEAD"], include_in_schema=False)
-    async def readiness() -> Response:
-        reason = ready()
-        return PlainTextResponse(f"{reason or 'ready'}\n", 200 if reason is None else 503)
+def _add_probe(app: FastAPI, path: str, word: str, judge: Judge) -> None:
+    @app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)
+    async def probe() -> Response:
+        status, body = judge().answer(word)
+        return Response(body, status, media_type="application/json")
 
 
 # --- what can go wrong before a job ---------------------------------------------------------------

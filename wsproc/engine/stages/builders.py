@@ -65,11 +65,15 @@ _LEAST_PROMPT_TOKENS = 128
 
 _WARM_UP: Mapping[str, Item] = {
     "sentiment": {"text": "The first pass is slow, and nobody should wait for it."},
-    "summary": {"text": "The first pass is slow. Nobody should wait for it."},
+    "summary": {
+        "text": "The first pass is slow. Nobody should wait for it.",
+        "min_length": 1,
+        "max_length": 8,
+    },
     "entities": {"text": "Nobody in Paris should wait for the first pass."},
-    "generation": {"prompt": "The first pass"},
+    "generation": {"prompt": "The first pass", "max_tokens": 4},
 }
-"""What each stage is tried with before it serves."""
+"""What each stage is tried with: little work, but all of the way through the model."""
 
 
 @dataclass(frozen=True, slots=True)

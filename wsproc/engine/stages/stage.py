@@ -52,8 +52,8 @@ class Stage(Protocol):
     """One capability on one device. All methods are called from the worker's one thread.
 
     A stage may also have `counted`, a `TokenCount` that it keeps up to date, for the metrics,
-    `facts`, a JSON object about its model, for people, and `warm_up_item`, an item to be tried
-    before it serves.
+    `facts`, a JSON object about its model, for people, and `warm_up_item`, a small item to be
+    tried before it serves, and now and then while it does, to see that it still can.
     """
 
     name: str
