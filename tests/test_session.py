@@ -16,6 +16,7 @@ from wsproc.frames.errors import CloseCode, ErrorCode, error_info
 from wsproc.frames.server import Chunking, Limits, Timing, Token
 from wsproc.job import StopReason
 from wsproc.outbox import Outbox
+from wsproc.protocol import MOST_PEEKED
 from wsproc.session import REMEMBERED_ENDS, Close, Ending, Offer, Session, Start, Stop
 
 TEXT = "a text that is long enough"
@@ -24,13 +25,34 @@ COMPLETED = Ending(TIMING, {"chunks": 1}, result={"text_length": 26}, message="m
 STOPPED = Ending(TIMING, {})
 FAILED = Ending(TIMING, {}, error=error_info(ErrorCode.ENGINE_ERROR, "the model failed"))
 
-LIMITS = Limits(max_frame_bytes=9999, max_text_chars=50, max_texts=2, max_jobs=3, max_tokens=100)
+LIMITS = Limits(
+    max_frame_bytes=9999,
+    max_text_chars=50,
+    max_texts=2,
+    max_jobs=3,
+    max_tokens=100,
+    max_batch_chars=90,
+    max_messages_per_s=200,
+)
 
 
-def make(*, max_jobs: int = 100, **offer: Any) -> Session:
-    """Return a session of a small server."""
-    given = Offer("1.2.3", "epoch", TASKS, LIMITS, heartbeat_s=15, **offer)
-    return Session("secret", given, Admission(max_jobs))
+MANY = LIMITS.model_copy(update={"max_jobs": 100})
+
+
+def make(
+    *,
+    max_jobs: int = 100,
+    admission: Admission | None = None,
+    limits: Limits = LIMITS,
+    **offer: Any,
+) -> Session:
+    """Return a session of a small server, each with a secret of its own."""
+    given = Offer("1.2.3", "epoch", TASKS, limits, heartbeat_s=15, **offer)
+    secret = "secret" if admission is None else f"secret {next(SECRETS)}"
+    return Session(secret, given, admission or Admission(max_jobs))
+
+
+SECRETS = itertools.count()
 
 
 def send(session: Session, /, now: float = 0.0, **frame: Any) -> list:
@@ -88,7 +110,7 @@ def test_an_eta_is_learnt_from_jobs_of_the_same_stages():
     """From acceptance to the end, scaled by the text's length and by the jobs there are."""
     session = make()
     submit(session, "first", text=TEXT[:20])
-    session.begin("first")
+    session.begin("first", 0.0)
     session.finish("first", Ending(Timing(queued=100.0, run=900.0), {}, result={}, timestamp="t"))
     submit(session, "like_it", text=TEXT[:20])
     submit(session, "longer_and_in_a_crowd_of_two", text=TEXT[:10] * 4)
@@ -132,6 +154,12 @@ def test_an_omitted_id_is_assigned_and_never_one_in_use():
             "input_too_large",
             "texts",
             "texts: 2 at most, these are 3",
+        ),
+        (
+            {"type": "batch", "texts": ["x" * 50, "x" * 41]},
+            "input_too_large",
+            "texts",
+            "texts: 90 characters at most in all, these have 91",
         ),
         (
             {"type": "generate", "prompt": "x", "max_tokens": 101},
@@ -202,6 +230,72 @@ def test_the_connections_limit_and_the_servers_limit():
         "retryable": True,
         "retry_after_ms": 1000,
     }
+
+
+def test_a_job_that_would_wait_too_long_is_refused():
+    """By the pace at which jobs of its kind began lately; one of another kind is not."""
+    admission = Admission(100, max_queue_s=5.0)
+    flooding, session = make(admission=admission, limits=MANY), make(admission=admission)
+    now = 0.0
+    for number in range(40):
+        submit(flooding, f"j{number}")
+    for number in range(20):
+        now += 0.5
+        flooding.begin(f"j{number}", now)
+    frames(flooding)
+    assert submit(flooding, "late", now=now) == []
+    (rejected,) = frames(flooding)
+    assert rejected["error"] == {
+        "code": "queue_full",
+        "message": "a job sent now would wait about 10 s for its turn, 5 s are the most;"
+        " try again later",
+        "retryable": True,
+        "retry_after_ms": 5500,
+    }
+    assert len(submit(flooding, "other", include_entities=True, now=now)) == 1
+    assert len(submit(session, "of_another_client", now=now)) == 1
+    assert len(submit(session, "its_second", timeout_ms=1900, now=now)) == 0
+
+
+def test_a_full_connection_is_told_when_the_next_job_begins():
+    """By the pace of its kind, where that is known."""
+    admission = Admission(100)
+    session = make(admission=admission, limits=MANY.model_copy(update={"max_jobs": 20}))
+    now = 0.0
+    for number in range(20):
+        submit(session, f"j{number}")
+    for number in range(10):
+        now += 0.25
+        session.begin(f"j{number}", now)
+    submit(session, "late", now=now)
+    error = frames(session)[-1]["error"]
+    assert (error["code"], error["retry_after_ms"]) == ("too_many_jobs", 250)
+
+
+@pytest.mark.parametrize(
+    ("message", "about"),
+    [
+        ('{"type":"process","id":"a","text":"whatever it is"}', {"type": "process", "id": "a"}),
+        (b'{"type":"ping","n":1}', {"type": "ping"}),
+        ('{"type":"process","id":7}', {"type": "process"}),
+        ("{", None),
+        ("[]", None),
+        ('{"id":"a","text":"' + "x" * MOST_PEEKED + '"}', None),
+    ],
+)
+def test_a_message_that_comes_too_fast_is_answered_and_not_acted_upon(message, about):
+    """With what it is about, as far as that is cheap to read, and the time to come again."""
+    session = make()
+    assert session.put_off(message, 0.0123) == []
+    (answer,) = frames(session)
+    assert answer["error"] == {
+        "code": "rate_limited",
+        "message": "too many messages: this connection may send 200 a second",
+        "retryable": True,
+        "retry_after_ms": 13,
+    }
+    assert answer.get("re") == about
+    assert session.live_jobs == 0
 
 
 def test_an_id_is_taken_until_its_done_has_left():
@@ -364,7 +458,7 @@ def test_a_snapshot_tells_where_each_job_stands():
     session = make()
     for name in "abc":
         submit(session, name)
-    session.begin("a")
+    session.begin("a", 0.0)
     session.emit(Token(id="a", text="t"))
     send(session, type="cancel", id="c")
     frames(session)
@@ -494,7 +588,7 @@ class Client(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES))
     def begin(self, name: str) -> None:
         """A job's first work."""
-        self.session.begin(name)
+        self.session.begin(name, 0.0)
         if self.live.get(name) == "queued":
             self.live[name] = "running"
 

@@ -64,12 +64,33 @@ class ServerConfig:
     )
     max_text_chars: Annotated[int, Setting("Characters of one text.", LIMITS, least=10)] = 5000
     max_texts: Annotated[int, Setting("Texts of one batch.", LIMITS, least=1)] = 64
+    max_batch_chars: Annotated[
+        int, Setting("Characters of all texts of one batch.", LIMITS, least=10)
+    ] = 256 * 1024
     max_tokens: Annotated[int, Setting("Generated tokens of one job.", LIMITS, least=1)] = 1024
     max_jobs_per_connection: Annotated[
         int, Setting("Jobs of one connection at a time.", LIMITS, least=1)
     ] = 256
     max_jobs: Annotated[int, Setting("Jobs in all at a time.", LIMITS, least=1)] = 4096
-    max_connections: Annotated[int, Setting("Connections in all.", LIMITS, least=1)] = 5000
+    max_queue_s: Annotated[
+        float,
+        Setting("Refuse jobs that would wait longer than so many seconds; 0: none.", LIMITS, least=0),
+    ] = 60.0
+    max_connections: Annotated[int, Setting("Connections in all.", LIMITS, least=1)] = 20_000
+    max_connections_per_address: Annotated[
+        int,
+        Setting(
+            "Connections from one IPv4 address or IPv6 /64; 0: no limit. Loopback has none.",
+            LIMITS,
+            least=0,
+        ),
+    ] = 1000
+    messages_per_s: Annotated[
+        float, Setting("Messages that one connection may send; 0: no limit.", LIMITS, least=0)
+    ] = 200.0
+    message_burst: Annotated[
+        int, Setting("Messages that it may send at once.", LIMITS, least=1)
+    ] = 400
     outbox_bytes: Annotated[
         int,
         Setting("Bytes that wait for one slow reader before its jobs pause.", LIMITS, least=1000),
@@ -104,6 +125,8 @@ class ServerConfig:
             max_texts=self.max_texts,
             max_jobs=self.max_jobs_per_connection,
             max_tokens=self.max_tokens,
+            max_batch_chars=self.max_batch_chars,
+            max_messages_per_s=self.messages_per_s,
         )
 
 

@@ -16,6 +16,7 @@ from wsproc.frames.server import Heartbeat
 from wsproc.job import StopReason
 from wsproc.logs import bound, ids_of
 from wsproc.protocol import encode
+from wsproc.rate import MessageRate
 from wsproc.runner import Runner
 from wsproc.session import Action, Close, Session
 from wsproc.tasks import TaskRegistry
@@ -27,7 +28,11 @@ ABNORMAL = 1006
 """What stands for the close code of a socket that was just gone; it is never sent."""
 
 SLOW_GOODBYE_S = 2.0
-"""How long a close may take with a peer that has read nothing for long; it hangs, as sends do."""
+"""How long a close may take with a peer that has read nothing for long; it hangs, as sends do.
+One that floods gets no more, either."""
+
+MESSAGES_A_TURN = 32
+"""So many messages that have come together are read before all others have their turn."""
 
 
 class Connection:
@@ -48,6 +53,7 @@ class Connection:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._close: Close | None = None
+        self._rate = MessageRate(config.messages_per_s, config.message_burst)
         self._heartbeats = socket.subprotocol is not None
         self._runner = Runner(session, engine, registry, wake=self._work.set, room=self._room)
         self._peer = peer
@@ -105,12 +111,22 @@ class Connection:
         try:
             async for message in self._socket:
                 self._frames_in += 1
-                if self._close is not None:
-                    continue  # to be closed: read on for the closing handshake, answer nothing
-                self._carry_out(self.session.receive(message, time.monotonic()))
-                self._work.set()
+                if self._close is None:  # else read on for the closing handshake, answer nothing
+                    self._carry_out(self._receive(message, time.monotonic()))
+                    self._work.set()
+                if self._frames_in % MESSAGES_A_TURN == 0:
+                    await asyncio.sleep(0)
         except ConnectionClosed:
             return
+
+    def _receive(self, message: str | bytes, now: float) -> list[Action]:
+        """Hand a message to the session unless it comes too fast."""
+        admittance = self._rate.admit(len(message), now)
+        if admittance.verdict == "taken":
+            return self.session.receive(message, now)
+        if admittance.verdict == "refused":
+            return self.session.put_off(message, admittance.wait_s)
+        return [Close(CloseCode.ABUSE, "too many messages, though told to wait")]
 
     def _carry_out(self, actions: list[Action]) -> None:
         for action in actions:
@@ -152,6 +168,8 @@ class Connection:
 
     async def _say_goodbye(self, close: Close, patience_s: float | None = None) -> None:
         """Close the connection; cut it where the peer does not even read that."""
+        if close.code is CloseCode.ABUSE:
+            patience_s = SLOW_GOODBYE_S
         try:
             async with asyncio.timeout(patience_s or self._config.send_timeout_s):
                 await self._socket.close(close.code, close.reason)

@@ -56,6 +56,21 @@ def decode(message: str | bytes, tasks: Mapping[str, type[Submit]] = TASKS) -> C
         raise BadFrame(_explain(error, model, submit), regarding, submit=submit) from None
 
 
+MOST_PEEKED = 64 * 1024
+"""Larger messages are not read for what they are about: the time goes to those that are taken."""
+
+
+def peek(message: str | bytes) -> Regarding | None:
+    """Return what a message that is not acted upon is about, where that is cheap to read."""
+    if len(message) > MOST_PEEKED:
+        return None
+    try:
+        data = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return None
+    return _regarding(data) if isinstance(data, dict) else None
+
+
 def encode(frame: ServerFrame | ClientFrame, seq: int | None = None) -> bytes:
     """Return a frame as UTF-8 JSON, its constants first; `seq` is put into a job's frame.
 
@@ -161,4 +176,4 @@ _BRANCHES = ("literal[", "constrained-", "function-", "list[")
 """How the names of union branches begin; they stand behind the field that has the union."""
 
 
-__all__ = ["SUBPROTOCOL", "BadFrame", "decode", "decode_server", "encode"]
+__all__ = ["SUBPROTOCOL", "BadFrame", "decode", "decode_server", "encode", "peek"]

@@ -66,7 +66,7 @@ class Runner:
             owner=self._owner,
             priority=job.request.priority,
             deadline=job.deadline,
-            on_begin=lambda: self._session.begin(job.id),
+            on_begin=lambda: self._session.begin(job.id, time.monotonic()),
         )
         task = loop.create_task(self._run(job, context), name=f"job {job.id}")
         self._tasks[job.id] = task

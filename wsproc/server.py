@@ -24,6 +24,8 @@ from wsproc.connection import Connection
 from wsproc.engine import Engine
 from wsproc.events import HandshakeRefused, Peer, Reader, Readers
 from wsproc.frames.errors import CloseCode
+from wsproc.gate import Gate
+from wsproc.guarded import GuardedSocket, guarded_by
 from wsproc.handshake import Refusal, choose_subprotocol, host_allowed, refuse
 from wsproc.health import Verdict
 from wsproc.http import Site
@@ -46,6 +48,12 @@ TCP_USER_TIMEOUT_MS = 20_000
 connection for a quarter of an hour."""
 
 SEND_BUFFER_BYTES = 256 * 1024
+
+_TOO_MANY = {
+    "too many": "too many connections",
+    "too many of one address": "too many connections from your address",
+}
+"""Why a socket is not welcome, by what the gate says."""
 
 
 class MissingExtra(ImportError):
@@ -70,7 +78,8 @@ class Server:
         self.config = config or ServerConfig()
         self.registry = registry or default_registry()
         self.engine = engine or Engine(self.config.engine)
-        self.admission = Admission(self.config.max_jobs)
+        self.admission = Admission(self.config.max_jobs, self.config.max_queue_s)
+        self.gate = Gate(self.config.max_connections, self.config.max_connections_per_address)
         self.metrics = Metrics(self.admission, self.engine)
         self._tell = Readers((self.metrics, LogReader(), *readers))
         self._connections: set[Connection] = set()
@@ -198,6 +207,7 @@ class Server:
             config.port,
             process_request=self._answer_http,
             select_subprotocol=_select_subprotocol,
+            create_connection=guarded_by(self.gate),
             compression=None,  # three times the memory of a connection for frames of 200 bytes
             max_size=config.max_frame_bytes,
             open_timeout=config.open_timeout_s,
@@ -214,8 +224,8 @@ class Server:
         refusal = refuse(
             websocket.subprotocol, peer.origin, headers.get("Host"), self.config.origins
         )
-        if refusal is None and len(self._connections) >= self.config.max_connections:
-            refusal = Refusal(CloseCode.TRY_AGAIN_LATER, "too many connections")
+        if refusal is None and isinstance(websocket, GuardedSocket) and websocket.met in _TOO_MANY:
+            refusal = Refusal(CloseCode.TRY_AGAIN_LATER, _TOO_MANY[websocket.met])
         if refusal is None:
             await self._serve(websocket, peer)
         else:

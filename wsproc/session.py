@@ -7,6 +7,7 @@ waits, so no change of state is ever half done; an id is registered before `rece
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ from wsproc.frames.server import (
 )
 from wsproc.job import Job, JobEvent, JobState, StopReason
 from wsproc.outbox import Outbox
-from wsproc.protocol import BadFrame, decode
+from wsproc.protocol import BadFrame, decode, peek
 
 BAD_FRAMES_IN_A_ROW = 10
 REMEMBERED_ENDS = 1000
@@ -160,10 +161,23 @@ class Session:
         except BadFrame as bad:
             return self._refuse(bad)
         self._bad_frames = 0
-        actions = self._act(frame, now)
-        if self.outbox.flooded:
-            actions.append(Close(CloseCode.SLOW_CONSUMER, "answers are asked for and not read"))
-        return actions
+        return self._act(frame, now) + self._flooded()
+
+    def put_off(self, message: str | bytes, wait_s: float) -> list[Action]:
+        """Answer a message that came too fast and do not act upon it."""
+        most = self.offer.limits.max_messages_per_s
+        error = error_info(
+            ErrorCode.RATE_LIMITED,
+            f"too many messages: this connection may send {most:g} a second",
+            retry_after_ms=math.ceil(wait_s * 1000),
+        )
+        self.outbox.put(_error(error, peek(message)))
+        return self._flooded()
+
+    def _flooded(self) -> list[Action]:
+        if not self.outbox.flooded:
+            return []
+        return [Close(CloseCode.SLOW_CONSUMER, "answers are asked for and not read")]
 
     def _act(self, frame: ClientFrame, now: float) -> list[Action]:
         match frame:
@@ -200,7 +214,7 @@ class Session:
 
     def submit(self, request: Submit, now: float) -> list[Action]:
         """Register a job and queue `accepted`, or queue `rejected`."""
-        error = self._objection(request)
+        error = self._objection(request, now)
         if error is not None:
             self.offer.tell(JobRejected(error.code))
             self.outbox.put(_rejected(request.id, error))
@@ -209,21 +223,21 @@ class Session:
         job = Job(request.id or self._new_id(), request, accepted_at=now)
         self._jobs[job.id] = job
         self._ended.pop(job.id, None)
-        position = self._admission.enter((self.token, job.id), request.priority)
-        crowd = self._admission.live
-        eta_ms = self._admission.pace.expect_ms(_kind(request), request.size(), crowd)
+        kind = _kind(request)
+        position = self._admission.enter((self.token, job.id), request.priority, kind, now)
+        eta_ms = self._admission.pace.expect_ms(kind, request.size(), self._admission.live)
         self.outbox.put(Accepted(id=job.id, position=position, eta_ms=eta_ms, **_meta_of(request)))
         return [Start(job)]
 
-    def _objection(self, request: Submit) -> ErrorInfo | None:
-        """Return why a well-formed submit cannot be taken, the cheapest reasons first."""
+    def _objection(self, request: Submit, now: float) -> ErrorInfo | None:
+        """Return why a well-formed submit cannot be taken; first what waiting does not mend."""
         if self.draining:
             message = "the server is shutting down; reconnect and send it again"
             return error_info(ErrorCode.DRAINING, message)
         if request.id is not None and self._is_taken(request.id):
             message = f"a job with the id {request.id!r} is running in this session"
             return error_info(ErrorCode.ID_CONFLICT, message, path="id")
-        return self._not_yet(request) or self._too_many() or self._too_large(request)
+        return self._not_yet(request) or self._too_large(request) or self._too_many(request, now)
 
     def _is_taken(self, job_id: str) -> bool:
         """Whether an id names a job that the client has not seen the end of."""
@@ -244,15 +258,14 @@ class Session:
                 return error_info(ErrorCode.MODEL_UNAVAILABLE, reason)
         return None
 
-    def _too_many(self) -> ErrorInfo | None:
-        most = self.offer.limits.max_jobs
+    def _too_many(self, request: Submit, now: float) -> ErrorInfo | None:
+        most, kind = self.offer.limits.max_jobs, _kind(request)
         if len(self._jobs) >= most:
             message = f"{most} jobs are running on this connection; wait for one to end"
-            return error_info(ErrorCode.TOO_MANY_JOBS, message, retry_after_ms=1000)
-        if self._admission.full:
-            message = "the server's queue is full; try again later"
-            return error_info(ErrorCode.QUEUE_FULL, message, retry_after_ms=1000)
-        return None
+            retry_after_ms = self._admission.next_turn_ms(kind, request.priority, now)
+            return error_info(ErrorCode.TOO_MANY_JOBS, message, retry_after_ms=retry_after_ms)
+        timeout_s = None if request.timeout_ms is None else request.timeout_ms / 1000
+        return self._admission.objection(self.token, kind, request.priority, timeout_s, now)
 
     def _too_large(self, request: Submit) -> ErrorInfo | None:
         limits = self.offer.limits
@@ -264,6 +277,11 @@ class Session:
             if len(text) > limits.max_text_chars:
                 message = f"{path}: {limits.max_text_chars} characters at most, has {len(text)}"
                 return error_info(ErrorCode.INPUT_TOO_LARGE, message, path=path)
+        total = sum(len(text) for _, text in inputs)
+        if len(inputs) > 1 and total > limits.max_batch_chars:
+            most = limits.max_batch_chars
+            message = f"texts: {most} characters at most in all, these have {total}"
+            return error_info(ErrorCode.INPUT_TOO_LARGE, message, path="texts")
         if isinstance(request, Generate) and request.max_tokens > limits.max_tokens:
             message = f"max_tokens: {limits.max_tokens} at most"
             return error_info(ErrorCode.INVALID_FIELD, message, path="max_tokens")
@@ -304,7 +322,7 @@ class Session:
             return []
         job.apply(JobEvent.STOP)
         job.stop_reason = reason
-        self._admission.begin((self.token, job.id))
+        self._admission.withdraw((self.token, job.id))
         return [Stop(job.id)]
 
     def expire(self, job_id: str) -> list[Action]:
@@ -323,12 +341,12 @@ class Session:
 
     # --- out ------------------------------------------------------------------------------------
 
-    def begin(self, job_id: str) -> None:
+    def begin(self, job_id: str, now: float) -> None:
         """Note a job's first work on a device; its slot in the queue is free."""
         job = self._jobs.get(job_id)
         if job is not None and job.state is JobState.QUEUED:
             job.apply(JobEvent.BEGIN)
-            self._admission.begin((self.token, job_id))
+            self._admission.begin((self.token, job_id), now)
 
     def emit(self, frame: JobFrame) -> None:
         """Queue a frame of a running job; late ones of a stopped job are dropped."""

@@ -36,7 +36,10 @@ class JobFrame(ServerFrame):
 
 
 class Limits(BaseModel):
-    """What this server admits; sizes in bytes, characters or counts as the names say."""
+    """What this server admits; sizes in bytes, characters or counts as the names say.
+
+    `max_batch_chars` is for all texts of one job, `max_messages_per_s` is 0 where there is none.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -45,6 +48,8 @@ class Limits(BaseModel):
     max_texts: int
     max_jobs: int
     max_tokens: int
+    max_batch_chars: int = 256 * 1024
+    max_messages_per_s: float = 0
 
 
 class Welcome(ServerFrame):

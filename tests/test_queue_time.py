@@ -1,0 +1,151 @@
+"""How long a job would wait, measured on queues that the test moves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsproc.queue_time import REAL_QUEUE, STALE_S, QueueTime
+
+
+def queue(times: QueueTime, jobs: int, *, owner: str = "a", kind: str = "k", now: float = 0.0):
+    """Let jobs of one owner wait."""
+    for _ in range(jobs):
+        times.enter(kind, owner, now)
+
+
+def serve(times: QueueTime, jobs: int, *, each: float, now: float, kind: str = "k") -> float:
+    """Let jobs of `a` begin, one every `each` seconds; return the time after it."""
+    for _ in range(jobs):
+        now += each
+        times.begin(kind, "a", now)
+    return now
+
+
+def test_nothing_is_said_of_what_was_not_timed():
+    """Neither of a lane that nobody stood in, nor of one that only a few stood in for a moment."""
+    times = QueueTime()
+    assert times.expect("k", "a", 0.0) is None
+    queue(times, REAL_QUEUE - 1)
+    now = serve(times, REAL_QUEUE - 1, each=1.0, now=0.0)
+    assert times.expect("k", "a", now) is None
+
+
+def test_a_job_waits_for_those_ahead_at_their_pace():
+    """A hundred that begin ten a second are ten seconds of waiting."""
+    times = QueueTime()
+    queue(times, 200)
+    now = serve(times, 100, each=0.1, now=0.0)
+    assert times.seconds_a_job("k", now) == pytest.approx(0.1)
+    assert times.expect("k", "a", now) == pytest.approx(10.0)
+
+
+def test_jobs_that_begin_together_count_by_their_batch():
+    """Ten at once every second are a tenth of a second each."""
+    times = QueueTime()
+    queue(times, 200)
+    for second in range(1, 11):
+        serve(times, 10, each=0.0, now=float(second))
+    assert times.seconds_a_job("k", 10.0) == pytest.approx(0.1, rel=0.01)
+
+
+def test_it_follows_a_change_of_speed():
+    """Within a few seconds, both ways."""
+    times = QueueTime()
+    queue(times, 5000)
+    now = serve(times, 500, each=0.01, now=0.0)
+    now = serve(times, 300, each=0.1, now=now)
+    assert times.seconds_a_job("k", now) == pytest.approx(0.1, rel=0.25)
+    now = serve(times, 3000, each=0.01, now=now)
+    assert times.seconds_a_job("k", now) == pytest.approx(0.01, rel=0.25)
+
+
+def test_a_queue_that_stands_still_becomes_dearer_as_it_stands():
+    """The worker may be down; nobody is told yesterday's pace."""
+    times = QueueTime()
+    queue(times, 100)
+    now = serve(times, 50, each=0.1, now=0.0)
+    assert times.expect("k", "a", now) == pytest.approx(5.0)
+    assert times.expect("k", "a", now + 20) > 20
+
+
+def test_what_was_measured_long_ago_is_forgotten():
+    """A slow hour must not refuse jobs the day after."""
+    times = QueueTime()
+    queue(times, 20)
+    now = serve(times, 12, each=5.0, now=0.0)
+    assert times.seconds_a_job("k", now) == pytest.approx(5.0)
+    now = serve(times, 8, each=5.0, now=now)
+    assert times.seconds_a_job("k", now + STALE_S) is None
+
+
+def test_kinds_have_lanes_of_their_own():
+    """Generations that wait for a row say nothing of a sentiment, which would begin at once."""
+    times = QueueTime()
+    queue(times, 100, kind="slow")
+    now = serve(times, 20, each=2.0, now=0.0, kind="slow")
+    assert times.expect("slow", "a", now) == pytest.approx(160)
+    assert times.expect("quick", "a", now) is None
+
+
+def test_a_newcomer_does_not_wait_for_anothers_thousand_jobs():
+    """The engine takes turns: one of each owner goes before the newcomer's first."""
+    times = QueueTime()
+    queue(times, 1000)
+    now = serve(times, 100, each=0.1, now=0.0)
+    assert times.expect("k", "b", now) == pytest.approx(0.1)
+    queue(times, 3, owner="b", now=now)
+    assert times.expect("k", "c", now) == pytest.approx(0.2)
+    assert times.expect("k", "a", now) == pytest.approx(90.1)
+
+
+def test_jobs_of_ones_own_cost_as_many_turns_as_were_seen():
+    """Where twenty owners come again and again each of one's own jobs costs twenty."""
+    times = QueueTime()
+    owners = [str(number) for number in range(20)]
+    for owner in owners * 20:
+        times.enter("k", owner, 0.0)
+    for number, owner in enumerate(owners * 15):
+        times.begin("k", owner, number * 0.1)
+    assert times.expect("k", "0", 30.0) == pytest.approx(0.1 * (19 + 5 * 20), rel=0.01)
+    assert times.expect("k", "new", 30.0) == pytest.approx(0.1 * 20, rel=0.01)
+
+
+def test_jobs_that_are_withdrawn_are_no_sign_of_speed():
+    """A thousand cancels in a moment do not make the devices fast."""
+    times = QueueTime()
+    queue(times, 500)
+    now = serve(times, 50, each=0.1, now=0.0)
+    for _ in range(400):
+        times.withdraw("k", "a")
+    assert times.seconds_a_job("k", now) == pytest.approx(0.1)
+    assert times.expect("k", "a", now) == pytest.approx(5.0)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["enter", "begin", "withdraw"]), st.sampled_from("abc"), st.floats(0, 2)
+    ),
+    max_size=120,
+)
+
+
+@given(STEPS)
+def test_any_history(steps: list[tuple[str, str, float]]):
+    """An estimate is no less than one of each other owner; when all are gone nobody is left."""
+    times, waiting, now = QueueTime(), [], 0.0
+    for verb, owner, pause in steps:
+        now += pause
+        if verb == "enter":
+            waiting.append(owner)
+            times.enter("k", owner, now)
+        elif owner in waiting:
+            waiting.remove(owner)
+            getattr(times, verb)("k", owner, *([now] if verb == "begin" else []))
+        each = times.seconds_a_job("k", now)
+        if each is not None:
+            assert each > 0
+            others = len({*waiting} - {owner})
+            assert times.expect("k", owner, now) / each >= others + waiting.count(owner) - 1e-6
+    for owner in waiting:
+        times.withdraw("k", owner)
+    assert repr(times) == "<QueueTime {}>"

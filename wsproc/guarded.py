@@ -1,0 +1,76 @@
+"""A WebSocket that is counted in and out at the gate and whose control frames are bounded.
+
+The library answers pings by itself, as they are parsed and whether or not the peer reads: who sends
+them without reading fills the memory of the server. So they have a bucket, and who empties it is
+failed with 4429: what comes after is thrown away unread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
+
+from wsproc.frames.errors import CloseCode
+from wsproc.gate import Gate, Welcome
+from wsproc.rate import TokenBucket
+
+CONTROL_FRAMES_PER_S = 50.0
+CONTROL_FRAMES_BURST = 500.0
+"""Pings and pongs of one connection; keepalive is one in many seconds."""
+
+PARTING_S = 2.0
+"""How long a failed peer has to read why."""
+
+_CONTROL = (Opcode.PING, Opcode.PONG)
+
+
+class GuardedSocket(ServerConnection):
+    """A server's end of one socket; `met` is what the gate said of it."""
+
+    def __init__(self, gate: Gate, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.met: Welcome = "welcome"
+        self._gate = gate
+        self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_BURST)
+        self._host: str | None = None
+        self._failed = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Count the socket in; cut it at once where too many were told already."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._host = peer[0] if isinstance(peer, tuple) else None
+        self.met = self._gate.enter(self._host)
+        if self.met == "cut":
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count the socket out."""
+        self._gate.leave(self._host)
+        super().connection_lost(exc)
+
+    def process_event(self, event: Event) -> None:
+        """Take an event as the library does, but no more than so many control frames."""
+        if isinstance(event, Frame) and event.opcode in _CONTROL:
+            if self._failed:
+                return
+            if self._control.take(1, self.loop.time()):
+                self._fail()
+        super().process_event(event)
+
+    def _fail(self) -> None:
+        self._failed = True
+        self.protocol.fail(CloseCode.ABUSE, "too many pings")
+        self.send_data()
+        self.loop.call_later(PARTING_S, self.transport.abort)
+
+
+def guarded_by(gate: Gate) -> type[ServerConnection]:
+    """Return what `websockets.serve` makes its connections with; it calls it and does no more."""
+    factory: Callable[..., GuardedSocket] = partial(GuardedSocket, gate)
+    return cast("type[ServerConnection]", factory)

@@ -1,0 +1,89 @@
+"""How many messages a connection may send: a token bucket, and patience with those who ignore it.
+Pure.
+
+A message costs one token, and a large one a token for each 16 KiB, since the time that reading
+takes grows with the bytes. What comes while the bucket is empty is refused with the time until it
+would have been taken. Each refusal is paid from a second, larger bucket; who empties that one does
+not want to be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+BYTES_A_TOKEN = 16 * 1024
+
+PATIENCE_RATE = 5
+"""Refusals that are forgiven, in multiples of the rate: six times the rate may go on for ever."""
+
+PATIENCE_S = 20
+"""Refusals that may come at once, in seconds of the rate."""
+
+
+class TokenBucket:
+    """`rate` tokens come in a second, `burst` of them may be saved up; it is full at first.
+
+    Times (`now`) are seconds on any one steady clock. Raises ValueError unless both are above 0.
+    """
+
+    __slots__ = ("_at", "_level", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        if rate <= 0 or burst <= 0:
+            raise ValueError(f"rate and burst must be above 0, not {rate} and {burst}")
+        self.rate = rate
+        self.burst = burst
+        self._level = burst
+        self._at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<TokenBucket {self._level:.1f} of {self.burst}, {self.rate} a second>"
+
+    def take(self, cost: float, now: float) -> float:
+        """Take `cost` tokens and return 0, or take none and return the seconds until they are
+        there. What costs more than the bucket can hold is let through when it is full.
+        """
+        if self._at is not None and now > self._at:
+            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
+        self._at = now if self._at is None else max(now, self._at)
+        missing = min(cost, self.burst) - self._level
+        if missing > 1e-9:  # what rounding leaves is no token
+            return missing / self.rate
+        self._level -= min(cost, self.burst)
+        return 0.0
+
+
+Verdict = Literal["taken", "refused", "abuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admittance:
+    """What becomes of a message; a refused one would be taken after `wait_s` seconds."""
+
+    verdict: Verdict
+    wait_s: float = 0.0
+
+
+_TAKEN = Admittance("taken")
+_ABUSE = Admittance("abuse")
+
+
+class MessageRate:
+    """The messages of one connection: `rate` a second, `burst` at once; no limit if `rate` is 0."""
+
+    __slots__ = ("_messages", "_patience")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._messages = TokenBucket(rate, max(burst, 1)) if rate else None
+        self._patience = TokenBucket(rate * PATIENCE_RATE, rate * PATIENCE_S) if rate else None
+
+    def admit(self, size: int, now: float) -> Admittance:
+        """Say what becomes of a message of `size` bytes."""
+        if self._messages is None or self._patience is None:
+            return _TAKEN
+        cost = max(1.0, size / BYTES_A_TOKEN)
+        wait = self._messages.take(cost, now)
+        if wait == 0:
+            return _TAKEN
+        return _ABUSE if self._patience.take(cost, now) else Admittance("refused", wait)
