@@ -381,7 +381,8 @@ async def test_serve_tells_its_addresses_and_ends_cleanly_on_a_signal(number):
 async def test_serve_flags_are_its_settings():
     """What the flags say is what the welcome tells."""
     flags = "--max-text-chars 777 --max-texts 3 --max-tokens 9 --max-jobs-per-connection 2 "
-    flags += "--max-frame-bytes 5000 --heartbeat-s 2.5"
+    flags += "--max-frame-bytes 5000 --heartbeat-s 2.5 --max-batch-chars 7000 "
+    flags += "--messages-per-s 50 --input-timeout-s 30"
     async with (
         serving_process(*flags.split()) as (_, _, address),
         wsproc.connect(address) as client,
@@ -393,6 +394,9 @@ async def test_serve_flags_are_its_settings():
         "max_texts": 3,
         "max_jobs": 2,
         "max_tokens": 9,
+        "max_batch_chars": 7000,
+        "max_messages_per_s": 50,
+        "input_timeout_s": 30,
     }
     assert heartbeat == 2.5
 

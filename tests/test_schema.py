@@ -9,7 +9,7 @@ from hypothesis import given
 
 from tests.frames.examples import SERVER_FRAMES
 from tests.test_protocol import FRAMES
-from wsproc.frames.client import CONTROLS, TASKS
+from wsproc.frames.client import CONTROLS, TASKS, OpenBatch, OpenProcess
 from wsproc.frames.server import ServerFrame
 from wsproc.protocol import BadFrame, decode, encode
 from wsproc.schema import asyncapi, json_schema
@@ -26,6 +26,9 @@ CLIENT_EXAMPLES = [
     {"type": "process", "id": "a", "text": TEXT, "chunk_size": 50, "split": "sentence"},
     {"type": "process", "text": TEXT, "include_entities": True, "meta": {"any": [1, None, "x"]}},
     {"type": "process", "text": TEXT, "priority": 9, "timeout_ms": 1, "on_disconnect": "keep"},
+    {"type": "process", "open": True},
+    {"type": "process", "live": True, "text": "short"},
+    {"type": "batch", "open": True, "text": ""},
     {"type": "batch", "text": TEXT},
     {"type": "batch", "texts": [TEXT, TEXT]},
     {"type": "generate", "prompt": "x", "temperature": 0, "top_p": 1, "stop": ["."], "seed": 0},
@@ -48,6 +51,9 @@ REFUSED = [
     {"text": TEXT},
     {"type": "process"},
     {"type": "process", "text": "short"},
+    {"type": "process", "open": False},
+    {"type": "process", "text": "short", "live": False},
+    {"type": "batch", "text": "short"},
     {"type": "process", "text": TEXT, "chunk_sise": 100},
     {"type": "process", "text": TEXT, "chunk_size": 49},
     {"type": "process", "text": TEXT, "chunk_size": "100"},
@@ -124,7 +130,9 @@ def test_asyncapi_names_every_frame_in_its_direction():
         side: {one["$ref"].rpartition("/")[2] for one in operation["messages"]}
         for side, operation in document["operations"].items()
     }
-    assert named["receive"] == {model.__name__ for model in (TASKS | CONTROLS).values()}
+    open_forms = {OpenProcess.__name__, OpenBatch.__name__}
+    models = {model.__name__ for model in (TASKS | CONTROLS).values()}
+    assert named["receive"] == models | open_forms
     assert named["send"] == {type(frame).__name__ for frame in SERVER_FRAMES}
     assert named["receive"] | named["send"] == set(document["components"]["messages"])
 

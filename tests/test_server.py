@@ -139,7 +139,7 @@ async def test_answers_come_in_the_order_of_the_submits(quiet: None):
         ("c", "accepted"),
         ("d", "accepted"),
         ("e", "too_many_jobs"),
-        ("f", "too_many_jobs"),
+        ("f", "input_too_large"),
     ]
 
 

@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from wsproc.admission import Admission
 from wsproc.frames.client import TASKS
 from wsproc.frames.errors import CloseCode, ErrorCode, error_info
-from wsproc.frames.server import Chunking, Limits, Timing, Token
+from wsproc.frames.server import Chunking, Limits, Started, Timing, Token
 from wsproc.job import StopReason
 from wsproc.outbox import Outbox
 from wsproc.protocol import MOST_PEEKED
-from wsproc.session import REMEMBERED_ENDS, Close, Ending, Offer, Session, Start, Stop
+from wsproc.session import REMEMBERED_ENDS, Close, Ending, Feed, Offer, Session, Start, Stop
 
 TEXT = "a text that is long enough"
 TIMING = Timing(queued=10, run=20)
@@ -33,6 +33,7 @@ LIMITS = Limits(
     max_tokens=100,
     max_batch_chars=90,
     max_messages_per_s=200,
+    input_timeout_s=60,
 )
 
 
@@ -168,16 +169,22 @@ def test_an_omitted_id_is_assigned_and_never_one_in_use():
             "max_tokens: 100 at most",
         ),
         (
-            {"text": TEXT, "open": True},
+            {"type": "generate", "prompt": "x", "open": True},
             "invalid_field",
             "open",
-            "open jobs are not offered by this server; send the whole text at once",
+            "open: a generate job takes its whole input at once; process or batch can be open",
         ),
         (
-            {"text": TEXT, "live": True},
+            {"type": "batch", "text": TEXT, "live": True},
             "invalid_field",
             "live",
-            "live jobs are not offered by this server; send the whole text at once",
+            "live: a batch job takes its whole input at once; process can be live",
+        ),
+        (
+            {"text": "x" * 51, "open": True},
+            "input_too_large",
+            "text",
+            "text: 50 characters at most, has 51",
         ),
         (
             {"text": TEXT, "on_disconnect": "keep"},
@@ -418,14 +425,6 @@ def test_an_error_names_the_frame_that_it_is_about():
     ("frame", "words"),
     [
         (
-            {"type": "append", "id": "a", "text": "x"},
-            "append is not offered by this server; send the whole text at once",
-        ),
-        (
-            {"type": "revise", "id": "a", "text": "x"},
-            "revise is not offered by this server; submit the new text as a new job",
-        ),
-        (
             {"type": "resume", "session": "s"},
             "resume is not offered by this server; submit the jobs again",
         ),
@@ -516,6 +515,169 @@ def test_only_so_many_ends_are_remembered():
     assert [frame["outcome"] for frame in frames(session)] == ["unknown", "done"]
 
 
+# --- input that goes on ---------------------------------------------------------------------------
+
+
+def test_an_open_job_may_begin_with_nothing():
+    """It is accepted, stands in nobody's way, and nobody can say how long it will take."""
+    session = make()
+    (start,) = send(session, type="process", id="a", open=True)
+    assert (start.job.intake.length, start.job.intake.live) == (0, False)
+    submit(session, "b")
+    accepted = frames(session)
+    assert [(one["position"], one["eta_ms"]) for one in accepted] == [(0, None), (0, None)]
+
+
+def test_an_append_is_answered_and_handed_on():
+    """With the length that the text has come to, so that one who lost the answer can ask."""
+    session = make()
+    submit(session, open=True)
+    assert send(session, type="append", id="a", text=" more") == [
+        Feed("a", " more", replace=False, revision=0, final=False)
+    ]
+    assert send(session, type="append", id="a", final=True) == [
+        Feed("a", "", replace=False, revision=0, final=True)
+    ]
+    send(session, type="jobs")
+    _, first, second, jobs = frames(session)
+    assert first == {
+        "type": "reply",
+        "op": "append",
+        "id": "a",
+        "outcome": "ok",
+        "text_length": len(TEXT) + 5,
+    }
+    assert (second["outcome"], second["text_length"]) == ("ok", len(TEXT) + 5)
+    assert (jobs["jobs"][0]["text_length"], jobs["jobs"][0]["final"]) == (len(TEXT) + 5, True)
+    assert "position" not in jobs["jobs"][0]
+
+
+@pytest.mark.parametrize(
+    ("job", "frame", "code", "words"),
+    [
+        (
+            {},
+            {"type": "append", "text": "x"},
+            "invalid_field",
+            "this job was submitted whole: nothing can be added without open or live: true",
+        ),
+        (
+            {},
+            {"type": "revise", "text": "x"},
+            "invalid_field",
+            "this job was submitted whole: nothing can be added without open or live: true",
+        ),
+        (
+            {"open": True},
+            {"type": "revise", "text": "x"},
+            "invalid_field",
+            "this job is open and not live: append to it, or submit with live: true",
+        ),
+        (
+            {"open": True},
+            {"type": "append", "text": "x" * 25},
+            "input_too_large",
+            "text: 50 characters at most in all, these would make 51",
+        ),
+        (
+            {"open": True, "text": "short"},
+            {"type": "append", "final": True},
+            "invalid_field",
+            "text: 10 characters at least in all, these would make 5",
+        ),
+    ],
+)
+def test_what_cannot_be_added_is_refused_and_the_job_goes_on(job, frame, code, words):
+    """One reply that says why; nothing is handed on."""
+    session = make()
+    submit(session, **job)
+    assert send(session, id="a", **frame) == []
+    reply = frames(session)[-1]
+    assert (reply["type"], reply["op"], reply["outcome"]) == ("reply", frame["type"], "refused")
+    assert (reply["error"]["code"], reply["error"]["message"]) == (code, words)
+    assert session.live_jobs == 1
+
+
+def test_an_append_that_comes_too_late_is_no_error():
+    """To a job that has ended, that never was, that is being stopped; nothing follows from it."""
+    session = make()
+    submit(session, "over", open=True)
+    session.finish("over", COMPLETED)
+    submit(session, "stopped", open=True)
+    send(session, type="cancel", id="stopped")
+    frames(session)
+    for job in ("over", "unknown", "stopped"):
+        assert send(session, type="append", id=job, text="x") == []
+    over, unknown, stopped = frames(session)
+    assert (over["outcome"], over["status"]) == ("done", "completed")
+    assert unknown == {"type": "reply", "op": "append", "id": "unknown", "outcome": "unknown"}
+    assert (stopped["outcome"], stopped["error"]["message"]) == (
+        "refused",
+        "this job is being stopped",
+    )
+
+
+def test_an_append_of_nothing_that_ends_nothing_is_a_bad_frame():
+    """It is a mistake of the client's."""
+    session = make()
+    submit(session, open=True)
+    send(session, type="append", id="a")
+    error = frames(session)[-1]["error"]
+    assert (error["code"], error["message"]) == (
+        "bad_frame",
+        "append needs text, or final: true, or both",
+    )
+
+
+def test_a_revision_takes_what_was_to_be_told_of_the_text_before():
+    """What waits is dropped, what comes late is too; `started` is about the job and stays."""
+    session = make()
+    submit(session, live=True)
+    session.emit(Started(id="a", message="m", timestamp="t", text_length=1))
+    session.emit(Chunking(id="a", message="old", revision=0))
+    assert send(session, type="revise", id="a", text="another") == [
+        Feed("a", "another", replace=True, revision=1, final=False)
+    ]
+    session.emit(Chunking(id="a", message="late", revision=0))
+    session.emit(Chunking(id="a", message="new", revision=1))
+    send(session, type="append", id="a", text=" one")
+    session.emit(Chunking(id="a", message="newest", revision=2))
+    send(session, type="append", id="a", final=True)
+    session.finish("a", COMPLETED)
+    sent = frames(session)
+    replies = [
+        (one["op"], one["revision"], one["text_length"]) for one in sent if one["type"] == "reply"
+    ]
+    assert replies == [("revise", 1, 7), ("append", 2, 11), ("append", 2, 11)]
+    job = [one for one in sent if "seq" in one]
+    assert [one.get("message") for one in job] == [None, "m", "newest", "m"]
+    assert [one["seq"] for one in job] == [1, 2, 3, 4]
+
+
+def test_input_that_does_not_come_fails_the_job():
+    """What was made is sent and what was finished is in the partial result."""
+    session = make()
+    submit(session, open=True)
+    session.emit(Chunking(id="a", message="m"))
+    assert session.starve("a") == [Stop("a")]
+    assert session.starve("a") == []
+    session.finish("a", Ending(TIMING, {}, partial_result={"x": 1}))
+    _, status, done = frames(session)
+    assert status["status"] == "chunking"
+    assert (done["status"], done["partial_result"]) == ("failed", {"x": 1})
+    assert done["error"]["code"] == "input_timeout"
+    assert session.starve("a") == []
+
+
+def test_jobs_that_wait_for_their_writers_teach_nothing_about_speed():
+    """Their time is that of somebody who types."""
+    session = make()
+    submit(session, "first", open=True)
+    session.finish("first", COMPLETED)
+    submit(session, "second")
+    assert [one["eta_ms"] for one in frames(session) if one["type"] == "accepted"] == [None, None]
+
+
 class Client(RuleBasedStateMachine):
     """Any history of a client, its jobs and the writer, against a model of the answers."""
 
@@ -528,19 +690,23 @@ class Client(RuleBasedStateMachine):
         self.live: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self.unseen: set[str] = set()
+        self.lengths: dict[str, int] = {}
         self.draining = False
         self.sent: list[dict] = []
         self.texts = itertools.count()
 
     # --- what a client may do -------------------------------------------------------------------
 
-    @rule(name=st.sampled_from(NAMES), good=st.booleans(), priority=st.integers(0, 9))
-    def submit(self, name: str, good: bool, priority: int) -> None:
+    @rule(
+        name=st.sampled_from(NAMES),
+        good=st.booleans(),
+        open_=st.booleans(),
+        priority=st.integers(0, 9),
+    )
+    def submit(self, name: str, good: bool, open_: bool, priority: int) -> None:
         """Exactly one answer to each."""
-        text = TEXT if good else "short"
-        actions = send(
-            self.session, type="process", id=name, text=text, priority=priority, meta=name
-        )
+        submitted = {"text": TEXT if good else 7, "open": open_, "priority": priority, "meta": name}
+        actions = send(self.session, type="process", id=name, **submitted)
         if not good:
             verdict = "invalid_field"
         elif self.draining:
@@ -553,6 +719,9 @@ class Client(RuleBasedStateMachine):
             verdict = "accepted"
             self.live[name] = "queued"
             self.ended.pop(name, None)
+            self.lengths.pop(name, None)
+            if open_:
+                self.lengths[name] = len(TEXT)
         self.answers.append((name, verdict))
         assert [type(one) for one in actions] == ([Start] if verdict == "accepted" else [])
 
@@ -576,6 +745,21 @@ class Client(RuleBasedStateMachine):
         self._expect_stop(list(self.live), actions)
         self.answers.append(("*", "cancelling" if self.live else "done", None))
         self.live = dict.fromkeys(self.live, "cancelling")
+
+    @rule(name=st.sampled_from(NAMES), count=st.integers(0, 20), final=st.booleans())
+    def append(self, name: str, count: int, final: bool) -> None:
+        """One reply, whatever the id; it is handed on where the job is open and has room."""
+        actions = send(self.session, type="append", id=name, text="x" * count, final=final)
+        length = self.lengths.get(name, 999) + count
+        if name not in self.live:
+            outcome = "done" if name in self.ended else "unknown"
+        elif self.live[name] == "cancelling" or length > LIMITS.max_text_chars:
+            outcome = "refused"
+        else:
+            outcome = "ok"
+            self.lengths[name] = 999 if final else length
+        self.answers.append((name, outcome, self.ended.get(name)))
+        assert [type(one) for one in actions] == ([Feed] if outcome == "ok" else [])
 
     @rule(n=st.integers(0, 9))
     def ping(self, n: int) -> None:
@@ -652,7 +836,11 @@ class Client(RuleBasedStateMachine):
         """The session, the server and the model agree."""
         admission = self.session._admission
         assert self.session.live_jobs == admission.live == len(self.live)
-        waiting = [name for name, state in self.live.items() if state == "queued"]
+        waiting = [
+            name
+            for name, state in self.live.items()
+            if state == "queued" and name not in self.lengths
+        ]
         assert admission.waiting == len(waiting)
 
     def teardown(self) -> None:

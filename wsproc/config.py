@@ -74,7 +74,9 @@ class ServerConfig:
     max_jobs: Annotated[int, Setting("Jobs in all at a time.", LIMITS, least=1)] = 4096
     max_queue_s: Annotated[
         float,
-        Setting("Refuse jobs that would wait longer than so many seconds; 0: none.", LIMITS, least=0),
+        Setting(
+            "Refuse jobs that would wait longer than so many seconds; 0: none.", LIMITS, least=0
+        ),
     ] = 60.0
     max_connections: Annotated[int, Setting("Connections in all.", LIMITS, least=1)] = 20_000
     max_connections_per_address: Annotated[
@@ -98,6 +100,9 @@ class ServerConfig:
     heartbeat_s: Annotated[float, Setting("Between heartbeats when idle.", TIMES, least=0.01)] = (
         15.0
     )
+    input_timeout_s: Annotated[
+        float, Setting("For the next input of an open job, or it fails.", TIMES, least=0.01)
+    ] = 60.0
     send_timeout_s: Annotated[
         float, Setting("A client that reads nothing for so long is cut off.", TIMES, least=0.01)
     ] = 15.0
@@ -127,6 +132,7 @@ class ServerConfig:
             max_tokens=self.max_tokens,
             max_batch_chars=self.max_batch_chars,
             max_messages_per_s=self.messages_per_s,
+            input_timeout_s=self.input_timeout_s,
         )
 
 

@@ -7,7 +7,8 @@
                         ^
     running ──stop──────┘
 
-`stop` is a cancel, a deadline, a disconnect or a shutdown; the first one gives the reason.
+`stop` is a cancel, a deadline, input that does not come, a disconnect or a shutdown; the first one
+gives the reason.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wsproc.frames.client import Submit
+from wsproc.intake import Intake
 
 
 class JobState(StrEnum):
@@ -42,6 +44,7 @@ class StopReason(StrEnum):
     DISCONNECT = "disconnect"
     SHUTDOWN = "shutdown"
     DEADLINE = "deadline"
+    INPUT_TIMEOUT = "input_timeout"
 
 
 TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {
@@ -60,13 +63,16 @@ class IllegalTransition(AssertionError):
 
 @dataclass(slots=True)
 class Job:
-    """One accepted job. Times are seconds on the session's clock."""
+    """One accepted job. Times are seconds on the session's clock; `intake` is what has come in of
+    one whose input goes on after the submit.
+    """
 
     id: str
     request: Submit
     accepted_at: float
     state: JobState = JobState.QUEUED
     stop_reason: StopReason | None = None
+    intake: Intake | None = None
 
     @property
     def deadline(self) -> float | None:

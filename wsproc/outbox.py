@@ -6,7 +6,8 @@ Delivery classes, by the frame's type:
 - `done` and the statuses that carry a result are never dropped;
 - tokens of one job that wait beside each other are merged once the outbox is over its limit;
 - a bare progress (`summarization_progress`, the summary so far) is replaced by a newer one;
-- a purge takes a job's waiting statuses and tokens, never its `accepted` or `done`.
+- a purge takes a job's waiting statuses and tokens, never its `accepted` or `done`; a later
+  revision of a live job's text takes the statuses of earlier ones.
 
 `seq` is given when a frame leaves, so merging, replacing and purging leave no hole.
 """
@@ -14,6 +15,7 @@ Delivery classes, by the frame's type:
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wsproc.frames.server import (
@@ -29,6 +31,11 @@ from wsproc.protocol import encode
 
 REPLACEABLE = (SummarizationProgress,)
 PURGEABLE = (Status, Token)
+
+
+def is_stale(frame: ServerFrame, revision: int) -> bool:
+    """Whether a frame is a status of a text that is no longer the one."""
+    return isinstance(frame, Status) and frame.revision is not None and frame.revision < revision
 
 
 @dataclass(slots=True)
@@ -81,10 +88,17 @@ class Outbox:
 
     def purge(self, job: str) -> None:
         """Drop a job's waiting statuses and tokens."""
+        self._drop(job, lambda frame: isinstance(frame, PURGEABLE))
+
+    def supersede(self, job: str, revision: int) -> None:
+        """Drop a job's waiting statuses that are about an earlier revision of its text."""
+        self._drop(job, lambda frame: is_stale(frame, revision))
+
+    def _drop(self, job: str, unwanted: Callable[[ServerFrame], bool]) -> None:
         waiting = self._jobs.get(job)
         if waiting is None:
             return
-        kept = deque(one for one in waiting if not isinstance(one.frame, PURGEABLE))
+        kept = deque(one for one in waiting if not unwanted(one.frame))
         self.size -= sum(one.size for one in waiting) - sum(one.size for one in kept)
         if kept:
             self._jobs[job] = kept

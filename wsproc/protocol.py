@@ -135,6 +135,8 @@ def _model(
         known = [*tasks, *CONTROLS]
         message = f"unknown type {kind[:64]!r}{_suggestion(kind, known)}"
         raise BadFrame(error_info(ErrorCode.UNKNOWN_TYPE, message, path="type"), regarding)
+    if issubclass(model, Submit) and (data.get("open") is True or data.get("live") is True):
+        return model.open_form or model
     return model
 
 

@@ -14,10 +14,11 @@ from wsproc.events import JobEnded
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import JobFrame, Timing
 from wsproc.job import Job, StopReason
-from wsproc.session import Close, Ending, Session, Start, Stop
+from wsproc.session import Action, Close, Ending, Feed, Session, Start, Stop
 from wsproc.tasks import JobContext, TaskRegistry, TaskResult
 from wsproc.tasks.context import Caller
-from wsproc.tasks.process import timestamp
+from wsproc.tasks.job_input import JobInput
+from wsproc.tasks.stages import timestamp
 
 logger = logging.getLogger("wsproc.jobs")
 
@@ -45,11 +46,15 @@ class Runner:
         self._room = room
         self._owner = owner or session.token
         self._tasks: dict[str, asyncio.Task[TaskResult | None]] = {}
+        self._inputs: dict[str, JobInput] = {}
+        self._input_timers: dict[str, asyncio.TimerHandle] = {}
 
-    def carry_out(self, action: Start | Stop) -> None:
-        """Start or stop a job."""
+    def carry_out(self, action: Start | Stop | Feed) -> None:
+        """Start, feed or stop a job."""
         if isinstance(action, Start):
             self._start(action.job)
+        elif isinstance(action, Feed):
+            self._feed(action)
         elif (task := self._tasks.get(action.job_id)) is not None:
             task.cancel()
 
@@ -67,6 +72,7 @@ class Runner:
             priority=job.request.priority,
             deadline=job.deadline,
             on_begin=lambda: self._session.begin(job.id, time.monotonic()),
+            input=self._open(job),
         )
         task = loop.create_task(self._run(job, context), name=f"job {job.id}")
         self._tasks[job.id] = task
@@ -77,8 +83,34 @@ class Runner:
         # `finally` of its own, and its job would be left without an end.
         task.add_done_callback(lambda _: self._end(job, context, task))
 
+    def _open(self, job: Job) -> JobInput | None:
+        """Return the input of a job that is to be fed, and wait for the first of it."""
+        if job.intake is None:
+            return None
+        source = JobInput("".join(text for _, text in job.request.inputs()))
+        self._inputs[job.id] = source
+        self._await_input(job.id)
+        return source
+
+    def _feed(self, feed: Feed) -> None:
+        source = self._inputs[feed.job_id]
+        source.feed(feed.text, replace=feed.replace, revision=feed.revision, final=feed.final)
+        self._input_timers.pop(feed.job_id).cancel()
+        if not feed.final:
+            self._await_input(feed.job_id)
+
+    def _await_input(self, job_id: str) -> None:
+        loop, timeout_s = asyncio.get_running_loop(), self._session.offer.limits.input_timeout_s
+        self._input_timers[job_id] = loop.call_later(timeout_s, self._starve, job_id)
+
+    def _starve(self, job_id: str) -> None:
+        self._carry_out_all(self._session.starve(job_id))
+
     def _expire(self, job_id: str) -> None:
-        for action in self._session.expire(job_id):
+        self._carry_out_all(self._session.expire(job_id))
+
+    def _carry_out_all(self, actions: list[Action]) -> None:
+        for action in actions:
             if not isinstance(action, Close):
                 self.carry_out(action)
         self._wake()
@@ -106,6 +138,9 @@ class Runner:
 
     def _end(self, job: Job, context: JobContext, task: asyncio.Task[TaskResult | None]) -> None:
         del self._tasks[job.id]
+        self._inputs.pop(job.id, None)
+        if (timer := self._input_timers.pop(job.id, None)) is not None:
+            timer.cancel()
         ending = _ending(job, context, task)
         try:
             self._session.finish(job.id, ending)
@@ -169,13 +204,13 @@ def _traceparent(meta: Any) -> str | None:
 def _timing(job: Job, context: JobContext) -> Timing:
     """Queued until the first call's first step; `stop` is the slowest of the job's calls."""
     now = time.monotonic()
-    ended = [(call.opened_at, call.end) for call in context.calls if call.end is not None]
-    begun = [at + end.queued_ms / 1000 for at, end in ended if end.run_ms > 0]
-    began = min(begun, default=now)
+    first_work = context.first_work()
+    began = now if first_work is None else first_work
     queued, run = max(0.0, began - job.accepted_at), max(0.0, now - began)
     times = {"queued": round(queued * 1000, 3), "run": round(run * 1000, 3)}
     if job.stop_reason is not None:
-        times["stop"] = round(max((end.stop_ms or 0.0 for _, end in ended), default=0.0), 3)
+        stops = [call.end.stop_ms or 0.0 for call in context.calls if call.end is not None]
+        times["stop"] = round(max(stops, default=0.0), 3)
     return Timing(**times)
 
 

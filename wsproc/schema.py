@@ -70,7 +70,8 @@ def asyncapi(version: str, tasks: Mapping[str, type[Submit]] = TASKS) -> dict[st
 
 
 def _client_union(tasks: Mapping[str, type[Submit]]) -> dict[str, Any]:
-    models: list[type[ClientFrame]] = [*tasks.values(), *CONTROLS.values()]
+    open_forms = [task.open_form for task in tasks.values() if task.open_form is not None]
+    models: list[type[ClientFrame]] = [*tasks.values(), *open_forms, *CONTROLS.values()]
     named, whole = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/$defs/{model}"
     )

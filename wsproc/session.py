@@ -37,6 +37,7 @@ from wsproc.frames.server import (
     Error,
     Failed,
     Goaway,
+    InputReply,
     JobFrame,
     JobInfo,
     JobsReply,
@@ -48,8 +49,9 @@ from wsproc.frames.server import (
     Timing,
     Welcome,
 )
+from wsproc.intake import Intake, not_open, stopping
 from wsproc.job import Job, JobEvent, JobState, StopReason
-from wsproc.outbox import Outbox
+from wsproc.outbox import Outbox, is_stale
 from wsproc.protocol import BadFrame, decode, peek
 
 BAD_FRAMES_IN_A_ROW = 10
@@ -74,6 +76,17 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """Give a job more text, or another text where it is to `replace` what there is."""
+
+    job_id: str
+    text: str
+    replace: bool
+    revision: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the connection once the outbox is empty."""
 
@@ -81,7 +94,7 @@ class Close:
     reason: str
 
 
-Action = Start | Stop | Close
+Action = Start | Stop | Feed | Close
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,7 @@ class Session:
             retry_after_ms=math.ceil(wait_s * 1000),
         )
         self.outbox.put(_error(error, peek(message)))
+        self.offer.tell(FrameRefused(error.code))
         return self._flooded()
 
     def _flooded(self) -> list[Action]:
@@ -187,6 +201,8 @@ class Session:
                 return self._cancel_all()
             case Cancel(id=job_id):
                 return self._cancel(job_id)
+            case Append() | Revise():
+                return self._feed(frame)
             case Jobs(id=job_id):
                 self.outbox.put(self._snapshot(job_id))
             case Ping():
@@ -221,11 +237,16 @@ class Session:
             return []
         self.offer.tell(JobAccepted(request.type))
         job = Job(request.id or self._new_id(), request, accepted_at=now)
+        job.intake = self._intake(request)
         self._jobs[job.id] = job
         self._ended.pop(job.id, None)
         kind = _kind(request)
-        position = self._admission.enter((self.token, job.id), request.priority, kind, now)
-        eta_ms = self._admission.pace.expect_ms(kind, request.size(), self._admission.live)
+        position = self._admission.enter(
+            (self.token, job.id), request.priority, kind, now, waits=job.intake is None
+        )
+        pace = self._admission.pace
+        whole = job.intake is None
+        eta_ms = pace.expect_ms(kind, request.size(), self._admission.live) if whole else None
         self.outbox.put(Accepted(id=job.id, position=position, eta_ms=eta_ms, **_meta_of(request)))
         return [Start(job)]
 
@@ -246,8 +267,12 @@ class Session:
     def _not_yet(self, request: Submit) -> ErrorInfo | None:
         """Refuse what the protocol names and this server does not do, rather than ignore it."""
         for name in ("open", "live"):
-            if getattr(request, name):
-                message = f"{name} jobs are not offered by this server; send the whole text at once"
+            if getattr(request, name) and name not in request.goes_on:
+                able = [kind for kind, one in self.offer.tasks.items() if name in one.goes_on]
+                message = (
+                    f"{name}: a {request.type} job takes its whole input at once;"
+                    f" {' or '.join(able) or 'no other'} can be {name}"
+                )
                 return error_info(ErrorCode.INVALID_FIELD, message, path=name)
         if request.on_disconnect == "keep":
             message = "this server keeps no jobs after a disconnect; use on_disconnect 'cancel'"
@@ -294,6 +319,41 @@ class Session:
             if name not in self._jobs and name not in self._ended:
                 return name
 
+    # --- input that goes on ---------------------------------------------------------------------
+
+    def _intake(self, request: Submit) -> Intake | None:
+        if not request.is_open:
+            return None
+        length = sum(len(text) for _, text in request.inputs())
+        most = self.offer.limits.max_text_chars
+        return Intake(request.live, length, least=request.least_chars, most=most)
+
+    def _feed(self, frame: Append | Revise) -> list[Action]:
+        job = self._jobs.get(frame.id)
+        if job is None:
+            self.outbox.put(self._too_late(frame))
+            return []
+        error = _taken(job, frame)
+        if error is not None or job.intake is None:
+            refused = InputReply(op=frame.type, id=job.id, outcome="refused", error=error)
+            self.outbox.put(refused)
+            return []
+        self.outbox.put(InputReply(op=frame.type, id=job.id, outcome="ok", **_progress_of(job)))
+        self.outbox.supersede(job.id, job.intake.revision)
+        replace, final = isinstance(frame, Revise), job.intake.ended
+        return [Feed(job.id, frame.text or "", replace, job.intake.revision, final)]
+
+    def _too_late(self, frame: Append | Revise) -> InputReply:
+        status = self._ended.get(frame.id)
+        if status is None:
+            return InputReply(op=frame.type, id=frame.id, outcome="unknown")
+        return InputReply(op=frame.type, id=frame.id, outcome="done", status=status)
+
+    def starve(self, job_id: str) -> list[Action]:
+        """Stop a job whose next input did not come in time."""
+        job = self._jobs.get(job_id)
+        return [] if job is None else self._stop(job, StopReason.INPUT_TIMEOUT)
+
     # --- cancel ---------------------------------------------------------------------------------
 
     def _cancel(self, job_id: str) -> list[Action]:
@@ -315,8 +375,8 @@ class Session:
         return [action for job in jobs for action in self._stop(job, StopReason.CLIENT)]
 
     def _stop(self, job: Job, reason: StopReason) -> list[Action]:
-        """Move a job to cancelling; purge what it has unsent unless its deadline passed."""
-        if reason is not StopReason.DEADLINE:
+        """Move a job to cancelling; purge what it has unsent unless its time ran out."""
+        if reason not in (StopReason.DEADLINE, StopReason.INPUT_TIMEOUT):
             self.outbox.purge(job.id)
         if job.state is JobState.CANCELLING:
             return []
@@ -349,9 +409,13 @@ class Session:
             self._admission.begin((self.token, job_id), now)
 
     def emit(self, frame: JobFrame) -> None:
-        """Queue a frame of a running job; late ones of a stopped job are dropped."""
+        """Queue a frame of a running job; late ones of a stopped job, or about a text that has been
+        revised, are dropped.
+        """
         job = self._jobs.get(frame.id)
-        if job is not None and job.state is not JobState.CANCELLING:
+        if job is None or job.state is JobState.CANCELLING:
+            return
+        if job.intake is None or not is_stale(frame, job.intake.revision):
             self.outbox.put(frame)
 
     def finish(self, job_id: str, ending: Ending) -> None:
@@ -365,7 +429,7 @@ class Session:
         self.outbox.put(done)
         del self._jobs[job_id]
         job.apply(JobEvent.END)
-        if isinstance(done, Completed):
+        if isinstance(done, Completed) and job.intake is None:
             self._learn(job, ending.timing)
         self._admission.leave((self.token, job_id))
         self._remember(job_id, done)
@@ -400,6 +464,9 @@ class Session:
             "state": job.state.value,
             "last_seq": self.outbox.last_seq(job.id),
         }
+        info |= _progress_of(job)
+        if job.intake is not None:
+            info["final"] = job.intake.ended
         position = self._admission.position((self.token, job.id))
         if position is not None and job.state is JobState.QUEUED:
             info["position"] = position
@@ -429,8 +496,30 @@ def _done(job: Job, ending: Ending) -> Completed | Cancelled | Failed:
     if job.stop_reason is StopReason.DEADLINE:
         message = f"the job was not finished within its timeout_ms of {job.request.timeout_ms}"
         return Failed(**common, error=error_info(ErrorCode.DEADLINE_EXCEEDED, message))
+    if job.stop_reason is StopReason.INPUT_TIMEOUT:
+        message = "the input was not ended, and no more of it came in time"
+        return Failed(**common, error=error_info(ErrorCode.INPUT_TIMEOUT, message))
     common["reason"] = job.stop_reason or StopReason.SHUTDOWN
     return Cancelled(**common)
+
+
+def _taken(job: Job, frame: Append | Revise) -> ErrorInfo | None:
+    """Take a job's input, or return why it cannot be taken."""
+    if job.intake is None:
+        return not_open()
+    if job.state is JobState.CANCELLING:
+        return stopping()
+    if isinstance(frame, Revise):
+        return job.intake.revise(frame.text)
+    return job.intake.append(frame.text or "", final=frame.final)
+
+
+def _progress_of(job: Job) -> dict[str, Any]:
+    """Say how far a job's input has come, where it goes on."""
+    if job.intake is None:
+        return {}
+    revision = {"revision": job.intake.revision} if job.intake.live else {}
+    return {"text_length": job.intake.length, **revision}
 
 
 def _meta_of(request: Submit) -> dict[str, Any]:
@@ -448,8 +537,6 @@ def _error(error: ErrorInfo, regarding: Regarding | None) -> Error:
 def _not_offered(frame: ClientFrame) -> ServerFrame:
     """Answer a frame of the protocol that this server does not act upon yet."""
     messages: dict[type[ClientFrame], str] = {
-        Append: "append is not offered by this server; send the whole text at once",
-        Revise: "revise is not offered by this server; submit the new text as a new job",
         Resume: "resume is not offered by this server; submit the jobs again",
         Auth: "this server asks for no token; auth is not needed",
     }
@@ -463,4 +550,4 @@ def _kind(request: Submit) -> tuple[str, ...]:
     return (request.type, *request.needs())
 
 
-__all__ = ["Action", "Close", "Done", "Ending", "Offer", "Session", "Start", "Stop"]
+__all__ = ["Action", "Close", "Done", "Ending", "Feed", "Offer", "Session", "Start", "Stop"]

@@ -108,8 +108,25 @@ SERVER_FRAMES: list[ServerFrame] = [
         outcome="ok", jobs=[JobInfo(id="a", task="process", state="queued", last_seq=1, position=0)]
     ),
     ResumeReply(outcome="ok", jobs={"a": Recovered(last_seq=3, recovered=True)}),
-    InputReply(op="append", id="a", outcome="ok"),
-    InputReply(op="revise", id="a", outcome="refused"),
+    InputReply(op="append", id="a", outcome="ok", text_length=7),
+    InputReply(op="revise", id="a", outcome="ok", text_length=7, revision=2),
+    InputReply(op="revise", id="a", outcome="refused", error=ERROR),
+    InputReply(op="append", id="a", outcome="done", status="failed"),
+    Chunked(id="a", message="m", chunks=3, revision=0),
+    JobsReply(
+        outcome="ok",
+        jobs=[
+            JobInfo(
+                id="a",
+                task="process",
+                state="running",
+                last_seq=1,
+                text_length=7,
+                revision=2,
+                final=False,
+            )
+        ],
+    ),
     Error(error=ERROR, re=Regarding(type="process", id="a")),
     Goaway(code=1012, reason="r", grace_ms=5000, reconnect=True),
     Pong(n=1),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wsproc.engine import sentence_spans
 from wsproc.frames.server import ChunkResult
-from wsproc.tasks.chunks import overall, split_text
+from wsproc.tasks.chunks import Chunk, GrowingChunks, overall, split_text
 
 WORDS = st.lists(
     st.sampled_from(["word", "Dr.", "end.", "Why?", "\n\n", "  ", "😀", "e.g.", "3.14", "“Yes!”"]),
@@ -72,6 +72,65 @@ def test_sentences_are_packed(text: str, size: int):
 def test_sentence_mode_in_examples(text: str, expected: list[str]):
     """Whole sentences to a chunk of 12; the white space stays with the earlier one."""
     assert [chunk.text for chunk in split_text(text, 12, "sentence")] == expected
+
+
+STEPS = st.lists(st.integers(0, 40), max_size=30)
+
+
+@given(TEXTS, SIZES, st.sampled_from(["fixed", "sentence"]), STEPS, st.booleans())
+def test_a_growing_text_has_the_chunks_of_the_whole(
+    text: str, size: int, split: str, steps: list[int], ends_at_once: bool
+):
+    """However it is cut into pieces, each once, in order; the end may come with the last piece."""
+    growing, chunks, length = GrowingChunks(size, split), [], 0
+    for step in [*steps, *([] if ends_at_once else [len(text)])]:
+        length = min(length + step, len(text))
+        chunks += growing.read(text[:length])
+    chunks += growing.read(text, final=True)
+    assert chunks == split_text(text, size, split)
+    assert growing.read(text, final=True) == []
+
+
+def test_a_fixed_chunk_is_there_with_its_last_character():
+    """And the rest with the end."""
+    growing = GrowingChunks(10, "fixed")
+    assert growing.read("012345678") == []
+    assert growing.read("0123456789") == [Chunk(0, 10, "0123456789")]
+    assert growing.read("0123456789a") == []
+    assert growing.read("0123456789a", final=True) == [Chunk(10, 11, "a")]
+
+
+def test_sentences_are_there_when_the_next_does_not_fit():
+    """Long before the end of the text, and inside a sentence only where that alone is too long."""
+    growing = GrowingChunks(24, "sentence")
+    text = "It is so. It was not so. And yet it will be so again"
+    chunks = {at: growing.read(text[:at]) for at in range(1, len(text) + 1)}
+    assert {at: one for at, one in chunks.items() if one} == {
+        29: [Chunk(0, 10, "It is so. ")],
+        35: [Chunk(10, 25, "It was not so. ")],
+        50: [Chunk(25, 49, "And yet it will be so ag")],
+    }
+    assert growing.read(text, final=True) == [Chunk(49, 52, "ain")]
+
+
+def test_a_long_text_in_single_characters_is_not_read_over_and_over():
+    """Ten thousand appends of one paragraph: a bounded number of looks, all of its chunks."""
+    text = "so it goes on and on, " * 500
+    growing, looks, chunks = GrowingChunks(200, "sentence"), 0, []
+    reader = growing._sentences
+    read = reader.read
+
+    def counted(some: str) -> None:
+        nonlocal looks
+        looks += len(some)
+        read(some)
+
+    reader.read = counted
+    for at in range(1, len(text) + 1):
+        chunks += growing.read(text[:at])
+    chunks += growing.read(text, final=True)
+    assert chunks == split_text(text, 200, "sentence")
+    assert looks < 600 * len(text)
 
 
 def _results(kinds: str) -> list[ChunkResult]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fakes import FakeCall, FakeEngine, plausible
 from tests.tasks.test_process import of, statuses
 from wsproc.engine import EngineError
-from wsproc.frames.client import Batch, Process, TextOptions
+from wsproc.frames.client import Batch, OpenBatch, OpenProcess, Process, TextOptions
 from wsproc.frames.server import JobFrame
 from wsproc.tasks import JobContext, TaskResult
 from wsproc.tasks.batch import batch
@@ -40,7 +40,7 @@ class Open:
 
     async def settle(self) -> None:
         """Let all happen that can."""
-        for _ in range(30):
+        for _ in range(100):
             await asyncio.sleep(0)
 
     async def end(self) -> TaskResult:
@@ -54,6 +54,7 @@ class Open:
         """Stop the job, as a runner does."""
         self._consumer.cancel()
         await asyncio.gather(self._consumer, return_exceptions=True)
+        assert self._consumer.cancelled()
 
     def progress(self) -> list[tuple[int, int, float]]:
         """Return what the progress frames said."""
@@ -74,7 +75,7 @@ async def whole(request: TextOptions) -> tuple[dict, dict]:
 
 async def test_chunks_are_told_as_they_come_and_the_rest_at_the_end():
     """Chunk results while the text is open; its number of chunks, summary and entities after."""
-    request = Process(text="I love this. ", open=True, chunk_size=50, include_entities=True)
+    request = OpenProcess(text="I love this. ", open=True, chunk_size=50, include_entities=True)
     job = Open(request, FakeEngine(answers=plausible))
     await job.settle()
     assert statuses(job.events) == ["started", "chunking", "sentiment_processing"]
@@ -100,7 +101,7 @@ async def test_chunks_are_told_as_they_come_and_the_rest_at_the_end():
 async def test_no_chunk_waits_for_the_one_before():
     """Its call is open at once, however long another takes; results come in chunk order."""
     engine = FakeEngine()
-    job = Open(Process(text="x" * 50, open=True, chunk_size=50, include_summary=False), engine)
+    job = Open(OpenProcess(text="x" * 50, open=True, chunk_size=50, include_summary=False), engine)
     first = await engine.calls.get()
     job.append("y" * 100)
     second = await engine.calls.get()
@@ -119,7 +120,7 @@ async def test_no_chunk_waits_for_the_one_before():
 async def test_progress_does_not_fall_when_more_comes_than_was_expected():
     """And it is 1 only when all is there."""
     engine = FakeEngine(answers=plausible)
-    job = Open(Process(text="x" * 200, open=True, chunk_size=50, include_summary=False), engine)
+    job = Open(OpenProcess(text="x" * 200, open=True, chunk_size=50, include_summary=False), engine)
     await job.settle()
     job.append("y" * 400)
     await job.settle()
@@ -143,7 +144,7 @@ async def test_a_stage_that_fails_ends_itself_alone():
             plausible(call)
 
     engine = FakeEngine(answers=answer)
-    job = Open(Process(text="x" * 60, open=True, chunk_size=50), engine)
+    job = Open(OpenProcess(text="x" * 60, open=True, chunk_size=50), engine)
     await job.settle()
     assert "sentiment_error" in statuses(job.events)
     job.append("I love it. " * 9, final=True)
@@ -152,7 +153,7 @@ async def test_a_stage_that_fails_ends_itself_alone():
     assert result["summary"]["summary"].startswith("x" * 60)
 
 
-@pytest.mark.parametrize("request_", [Process(open=True), Batch(open=True)])
+@pytest.mark.parametrize("request_", [OpenProcess(open=True), OpenBatch(open=True)])
 async def test_a_cancel_while_the_text_is_awaited(request_: TextOptions):
     """Nothing is left waiting; what came is in the partial result."""
     job = Open(request_, FakeEngine())
@@ -165,7 +166,7 @@ async def test_a_cancel_while_the_text_is_awaited(request_: TextOptions):
 async def test_a_cancel_while_chunks_are_computed():
     """Every open call is closed, those of the chunks before and after."""
     engine = FakeEngine()
-    job = Open(Process(text="x" * 50, open=True, chunk_size=50), engine)
+    job = Open(OpenProcess(text="x" * 50, open=True, chunk_size=50), engine)
     first = await engine.calls.get()
     job.append("y" * 50)
     second = await engine.calls.get()
@@ -176,7 +177,7 @@ async def test_a_cancel_while_chunks_are_computed():
 
 async def test_a_quiet_job_may_be_open_too():
     """One answer at the end, that of the whole."""
-    job = Open(Batch(open=True, include_entities=True), FakeEngine(answers=plausible))
+    job = Open(OpenBatch(open=True, include_entities=True), FakeEngine(answers=plausible))
     for piece in ("I love ", "Ada. I hate ", "it."):
         job.append(piece)
         await job.settle()
@@ -189,7 +190,15 @@ async def test_a_quiet_job_may_be_open_too():
 
 TEXTS = st.lists(
     st.sampled_from(
-        ["I love it. ", "I hate it! ", "Ada said: Zoë is slow.", "\n\n", "😀", " and so on", "so. it"]
+        [
+            "I love it. ",
+            "I hate it! ",
+            "Ada said: Zoë is slow.",
+            "\n\n",
+            "😀",
+            " and so on",
+            "so. it",
+        ]
     ),
     min_size=2,
     max_size=30,
@@ -209,7 +218,7 @@ def test_any_cut_into_appends_ends_like_the_whole(
     options = {"split": split, "chunk_size": 50, "include_entities": True}
 
     async def grow() -> Open:
-        job, at = Open(Process(open=True, **options), FakeEngine(answers=plausible)), 0
+        job, at = Open(OpenProcess(open=True, **options), FakeEngine(answers=plausible)), 0
         for length, pause in steps:
             job.append(text[at : at + length])
             at += length

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.fakes import FakeCall, FakeEngine, plausible
 from tests.tasks.test_growing import Open, whole
 from wsproc.engine import EngineError
-from wsproc.frames.client import Process
+from wsproc.frames.client import OpenProcess, Process
 from wsproc.frames.server import Started
 
 A, B, C = (f"{letter} is great. ".rjust(50) for letter in "ABC")
@@ -19,7 +19,7 @@ class Live(Open):
     """A live job in the hands of a test."""
 
     def __init__(self, engine: FakeEngine, text: str, **options) -> None:
-        super().__init__(Process(text=text, live=True, **options), engine)
+        super().__init__(OpenProcess(text=text, live=True, **options), engine)
         self.options = options
 
     def revise(self, text: str) -> None:

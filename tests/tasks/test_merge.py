@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsproc.tasks.merge import merge
+from wsproc.tasks.merge import flatten, merge, until
 
 
 async def numbers(name: str, count: int, pauses: int = 0) -> AsyncGenerator[tuple[str, int], None]:
@@ -137,3 +137,109 @@ async def test_cancelling_the_reader_closes_all(waits: bool):
     assert one.closed
     assert two.closed
     assert asyncio.all_tasks() == before
+
+
+@given(st.lists(st.tuples(st.integers(0, 10), st.integers(0, 2)), max_size=6), st.integers(0, 3))
+def test_flattened_everything_comes_and_each_in_its_order(
+    shape: list[tuple[int, int]], pauses: int
+):
+    """While the source still gives more generators, and after it."""
+
+    async def source() -> AsyncGenerator[AsyncGenerator[tuple[str, int], None], None]:
+        for at, one in enumerate(shape):
+            for _ in range(pauses):
+                await asyncio.sleep(0)
+            yield numbers(str(at), *one)
+
+    async def collect() -> list[tuple[str, int]]:
+        return [item async for item in flatten(source())]
+
+    items = asyncio.run(collect())
+    assert len(items) == sum(count for count, _ in shape)
+    for at, (count, _) in enumerate(shape):
+        assert [number for name, number in items if name == str(at)] == list(range(count))
+
+
+async def test_closing_a_flattened_one_closes_the_source_and_all_that_it_gave():
+    """Whatever each was waiting for."""
+    one, source_closed = Watched(), False
+
+    async def source() -> AsyncGenerator[AsyncGenerator[int, None], None]:
+        nonlocal source_closed
+        try:
+            yield one(waits=True)
+            await asyncio.Event().wait()
+        finally:
+            source_closed = True
+
+    async with aclosing(flatten(source())) as items:
+        assert await anext(items) == 0
+    assert one.closed
+    assert source_closed
+
+
+@pytest.mark.parametrize("where", ["source", "generator"])
+async def test_the_first_failure_ends_a_flattened_one(where: str):
+    """In the source or in what it gave; the others are closed."""
+    one = Watched()
+
+    async def fails() -> AsyncGenerator[int, None]:
+        raise ValueError(where)
+        yield 1
+
+    async def source() -> AsyncGenerator[AsyncGenerator[int, None], None]:
+        yield one(waits=True)
+        if where == "source":
+            raise ValueError(where)
+        yield fails()
+
+    with pytest.raises(ValueError, match=where):
+        [item async for item in flatten(source())]
+    assert one.closed
+
+
+async def test_until_yields_all_of_one_that_ends_by_itself():
+    """The stop is given up then."""
+    never = asyncio.get_running_loop().create_future()
+    assert [item async for item in until(never, numbers("a", 3, 1))] == [
+        ("a", 0),
+        ("a", 1),
+        ("a", 2),
+    ]
+    assert never.cancelled()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_until_closes_the_generator_at_the_stop(waits: bool):
+    """Also one that waits for something, and waits until it is closed."""
+    one, stop = Watched(), asyncio.Event()
+    async for item in until(stop.wait(), one(waits=waits)):
+        if item == 0:
+            stop.set()
+    assert one.closed
+
+
+async def test_until_closes_the_generator_when_it_is_cancelled_or_closed_itself():
+    """And raises what its generator raises."""
+    one, two, stop = Watched(), Watched(), asyncio.Event()
+
+    async def consume() -> None:
+        async for _ in until(stop.wait(), one(waits=True)):
+            pass
+
+    task = asyncio.create_task(consume())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert one.closed
+    async with aclosing(until(stop.wait(), two(waits=False))) as items:
+        await anext(items)
+    assert two.closed
+
+    async def fails() -> AsyncGenerator[int, None]:
+        yield 1
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        [item async for item in until(stop.wait(), fails())]

@@ -29,6 +29,7 @@ from wsproc.engine.call import (
 from wsproc.engine.config import EngineConfig
 from wsproc.engine.pool import Engine, WorkerState
 from wsproc.engine.sentences import sentence_spans
+from wsproc.engine.settled import SettledSentences
 from wsproc.engine.stream import CallStream
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "OutOfMemory",
     "Outcome",
     "Result",
+    "SettledSentences",
     "WorkerLost",
     "WorkerState",
     "sentence_spans",

@@ -4,10 +4,10 @@ Two kinds of place can end a sentence:
 
 1. a line break: a blank line always ends one; a single line break does so beside a bullet, a
    numbered item or a Markdown heading, and wherever the break was meant, that is, where the line
-   was not simply full (see `_break_is_meant`);
+   was not simply full (see `break_is_meant`);
 2. a run of full stops, question or exclamation marks with the quotes and brackets that close
    after it, followed by white space (marks of scripts written without spaces need none), unless
-   what stands before or after it says otherwise (abbreviation, initial, lower case: see `_ends`).
+   what stands before or after it says otherwise (abbreviation, initial, lower case: see `ends`).
 
 Every step looks at a bounded number of characters or passes over a stretch that no other step
 passes over, so that the time is linear in the length of the text, whatever the text is.
@@ -24,7 +24,7 @@ from itertools import pairwise
 Span = tuple[int, int]
 
 _BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-_LINE = re.compile(rf"[^{_BREAKS}]*(?:\r\n|[{_BREAKS}]|\Z)")
+LINE = re.compile(rf"[^{_BREAKS}]*(?:\r\n|[{_BREAKS}]|\Z)")
 _ITEM = re.compile(
     r"[^\S\n\r]{0,40}(?:[-*+•‣◦▪●–—·>]+\s|#{1,6}\s|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]\s|\|)"
 )
@@ -34,12 +34,13 @@ _MARKER = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})\Z")
 
 _CLOSERS = "\"'”’»›)\\]}）】〉》」』*_"
 _UNSPACED = "。！？｡．؟۔।॥።។။։"
-_END = re.compile(rf"[.!?…{_UNSPACED}‼⁇⁈⁉]+(?:[{_CLOSERS}]|\[\d{{1,3}}\])*")
-_OPENERS = re.compile(r"[\s\"'“‘«‹(\[{（【〈《「『¿¡*_–—-]*")
-_WORD = re.compile(r"\w{1,24}")
+MARKS = re.compile(rf"[.!?…{_UNSPACED}‼⁇⁈⁉]+(?:[{_CLOSERS}]|\[\d{{1,3}}\])*")
+OPENERS = re.compile(r"[\s\"'“‘«‹(\[{（【〈《「『¿¡*_–—-]*")
+WORD_MAX = 24
+WORD = re.compile(rf"\w{{1,{WORD_MAX}}}")
 
-_WRAP_MIN = 40
-_WRAP_MAX = 130
+WRAP_MIN = 40
+WRAP_MAX = 130
 
 
 def _words(words: str) -> frozenset[str]:
@@ -83,11 +84,16 @@ def sentence_spans(text: str) -> list[Span]:
 def iter_sentence_spans(text: str) -> Iterator[Span]:
     """Yield what `sentence_spans` returns, one paragraph of work at a time."""
     for start, end in _units(text):
-        begin = start
-        for cut in _cuts(text, start, end):
-            yield from _trimmed(text, begin, cut)
-            begin = cut
-        yield from _trimmed(text, begin, end)
+        yield from sentences_of(text, start, end)
+
+
+def sentences_of(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield the sentences of one unit: a stretch that no sentence may leave."""
+    begin = start
+    for cut in _cuts(text, start, end):
+        yield from _trimmed(text, begin, cut)
+        begin = cut
+    yield from _trimmed(text, begin, end)
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
@@ -102,10 +108,10 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
 def _units(text: str) -> Iterator[Span]:
     """Yield the stretches that no sentence may leave: paragraphs, list items, meant lines."""
     for lines in _paragraphs(text):
-        width = max(_width(text, line) for line in lines)
+        width = max(width_of(text, line) for line in lines)
         start = lines[0][0]
         for line, following in pairwise(lines):
-            if _break_is_meant(text, line, following, width):
+            if break_is_meant(text, line, following, width):
                 yield start, line[1]
                 start = following[0]
         yield start, lines[-1][1]
@@ -114,7 +120,7 @@ def _units(text: str) -> Iterator[Span]:
 def _paragraphs(text: str) -> Iterator[list[Span]]:
     """Yield the runs of lines that are not blank, each line with its line break."""
     lines: list[Span] = []
-    for match in _LINE.finditer(text):
+    for match in LINE.finditer(text):
         if not match[0].strip():
             if lines:
                 yield lines
@@ -125,12 +131,12 @@ def _paragraphs(text: str) -> Iterator[list[Span]]:
         yield lines
 
 
-def _width(text: str, line: Span) -> int:
+def width_of(text: str, line: Span) -> int:
     """Return the length of a line without its line break."""
     return len(text[line[0] : line[1]].rstrip())
 
 
-def _break_is_meant(text: str, line: Span, following: Span, width: int) -> bool:
+def break_is_meant(text: str, line: Span, following: Span, width: int) -> bool:
     """Tell whether the break between two lines of a paragraph ends a sentence.
 
     In hard-wrapped text a line ends where the next word would not have fitted. So in a paragraph
@@ -143,7 +149,7 @@ def _break_is_meant(text: str, line: Span, following: Span, width: int) -> bool:
     word = there.split(None, 1)[0]
     if word[0].islower():
         return False
-    if not _WRAP_MIN <= width <= _WRAP_MAX:
+    if not WRAP_MIN <= width <= WRAP_MAX:
         return True
     return len(here.rstrip()) + 1 + len(word) < width - 2
 
@@ -152,13 +158,13 @@ def _cuts(text: str, start: int, end: int) -> Iterator[int]:
     """Yield the places inside a unit where one sentence ends and another begins."""
     begin = start
     casual = text[start:end].islower()
-    for match in _END.finditer(text, start, end):
-        if match.end() < end and _ends(text, begin, match, end, casual=casual):
+    for match in MARKS.finditer(text, start, end):
+        if match.end() < end and ends(text, begin, match, end, casual=casual):
             begin = match.end()
             yield begin
 
 
-def _ends(text: str, begin: int, match: re.Match[str], end: int, *, casual: bool) -> bool:
+def ends(text: str, begin: int, match: re.Match[str], end: int, *, casual: bool) -> bool:
     """Tell whether the marks in `match` end the sentence that began at `begin`.
 
     In `casual` text, which has no capital letters, a sentence may start with a small one.
@@ -168,7 +174,7 @@ def _ends(text: str, begin: int, match: re.Match[str], end: int, *, casual: bool
     if not after.isspace():
         mark = marks.rstrip(_CLOSERS.replace("\\", ""))[-1:]
         return mark in _UNSPACED and not (mark == "．" and after.isdigit())
-    following = _OPENERS.match(text, match.end(), end)
+    following = OPENERS.match(text, match.end(), end)
     at = following.end() if following else end
     if at >= end:
         return False
@@ -189,7 +195,7 @@ def _full_stop_ends(text: str, begin: int, match: re.Match[str], at: int) -> boo
         return False
     if name in _NEVER_LAST or (name in _BEFORE_DIGIT and text[at].isdigit()):
         return False
-    word = _WORD.match(text, at)
+    word = WORD.match(text, at)
     following = word[0].lower() if word else ""
     if name in ("a.m", "p.m"):
         return following not in _AFTER_TIME

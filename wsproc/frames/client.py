@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 MIN_TEXT_CHARS = 10
 """The least characters of a text; the most is a server setting (`limits.max_text_chars`)."""
@@ -50,6 +56,9 @@ class ClientFrame(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+OpenForm: TypeAlias = "type[Submit] | None"
+
+
 class Submit(ClientFrame):
     """Base of every frame that submits a job; a task of one's own derives its request from it."""
 
@@ -63,6 +72,17 @@ class Submit(ClientFrame):
     live: bool = False
 
     stages: ClassVar[tuple[str, ...]] = ()
+    goes_on: ClassVar[tuple[str, ...]] = ()
+    """Which of `open` and `live` a job of this type can be: its input goes on after the submit."""
+    open_form: ClassVar[OpenForm] = None
+    """The model of such a submit, where that need not have the whole input; else the same one."""
+    least_chars: ClassVar[int] = 0
+    """What the text of such a job must have come to when it ends."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether input goes on after the submit."""
+        return self.open or self.live
 
     def needs(self) -> tuple[str, ...]:
         """Return the names of the engine stages that this job will call."""
@@ -77,8 +97,20 @@ class Submit(ClientFrame):
         return max(1, sum(len(text) for _, text in self.inputs()))
 
 
+_OPEN = ("open", "live")
+
+_IS_OPEN = ConfigDict(
+    json_schema_extra={
+        "anyOf": [{"properties": {name: {"const": True}}, "required": [name]} for name in _OPEN]
+    }
+)
+"""Tells the open form of a task from its whole form in JSON Schema."""
+
+
 class TextOptions(Submit):
     """The options that `process` and `batch` share."""
+
+    least_chars = MIN_TEXT_CHARS
 
     include_sentiment: bool = True
     include_summary: bool = True
@@ -108,6 +140,8 @@ class TextOptions(Submit):
 class Process(TextOptions):
     """One text, its results streamed as they come."""
 
+    goes_on = _OPEN
+
     type: Literal["process"] = "process"
     text: Text
 
@@ -116,8 +150,21 @@ class Process(TextOptions):
         return (("text", self.text),)
 
 
+class OpenProcess(Process):
+    """A `process` job whose text goes on after the submit, which may have little or none of it."""
+
+    model_config = _IS_OPEN
+
+    text: str = ""
+
+
+Process.open_form = OpenProcess
+
+
 class Batch(TextOptions):
     """One text or a list of texts, answered by one `done` with the whole result."""
+
+    goes_on = ("open",)
 
     type: Literal["batch"] = "batch"
     text: Text | None = None
@@ -134,6 +181,23 @@ class Batch(TextOptions):
         if self.texts is None:
             return (("text", self.text or ""),)
         return tuple((f"texts[{index}]", text) for index, text in enumerate(self.texts))
+
+
+class OpenBatch(Batch):
+    """A `batch` job whose one text goes on after the submit."""
+
+    model_config = _IS_OPEN
+
+    text: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> OpenBatch:
+        if self.texts is not None:
+            raise ValueError("texts are given at once; an open job has one text")
+        return self
+
+
+Batch.open_form = OpenBatch
 
 
 class Generate(Submit):
@@ -162,12 +226,18 @@ class Generate(Submit):
 
 
 class Append(ClientFrame):
-    """More input for a job that was submitted with `open`."""
+    """More input for a job that was submitted with `open` or `live`; `final` ends its input."""
 
     type: Literal["append"] = "append"
     id: JobId
     text: str | None = None
     final: bool = False
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Append:
+        if self.text is None and not self.final:
+            raise ValueError("append needs text, or final: true, or both")
+        return self
 
 
 class Revise(ClientFrame):

@@ -38,7 +38,8 @@ class JobFrame(ServerFrame):
 class Limits(BaseModel):
     """What this server admits; sizes in bytes, characters or counts as the names say.
 
-    `max_batch_chars` is for all texts of one job, `max_messages_per_s` is 0 where there is none.
+    `max_batch_chars` is for all texts of one job, `max_messages_per_s` is 0 where there is none;
+    `input_timeout_s` is how long an open job waits for its next `append`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -50,6 +51,7 @@ class Limits(BaseModel):
     max_tokens: int
     max_batch_chars: int = 256 * 1024
     max_messages_per_s: float = 0
+    input_timeout_s: float = 60
 
 
 class Welcome(ServerFrame):
@@ -131,7 +133,9 @@ class CancelReply(ServerFrame):
 
 
 class JobInfo(BaseModel):
-    """One job in a snapshot. `position` counts the jobs that are to start before a queued one."""
+    """One job in a snapshot. `position` counts the jobs that are to start before a queued one;
+    `text_length` and `revision` are those of a job whose input goes on, `final` where it has ended.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -141,6 +145,9 @@ class JobInfo(BaseModel):
     last_seq: Count
     position: Count | None = None
     status: FinalStatus | None = None
+    text_length: Count | None = None
+    revision: Count | None = None
+    final: bool | None = None
 
 
 class JobsReply(ServerFrame):
@@ -172,12 +179,20 @@ class ResumeReply(ServerFrame):
 
 
 class InputReply(ServerFrame):
-    """The answer to `append` and `revise`."""
+    """The answer to `append` and `revise`.
+
+    `text_length` is what the text has come to with it, `revision` the number of that text in a live
+    job; `error` says why it was refused, `status` is the final one where the job had ended.
+    """
 
     type: Literal["reply"] = "reply"
     op: Literal["append", "revise"]
     id: JobId
     outcome: Literal["ok", "unknown", "done", "refused"]
+    text_length: Count | None = None
+    revision: Count | None = None
+    error: ErrorInfo | None = None
+    status: FinalStatus | None = None
 
 
 # --- a job's life ---------------------------------------------------------------------------------
@@ -210,10 +225,14 @@ class Token(JobFrame):
 
 
 class Status(JobFrame):
-    """Base of the status frames; a reader of the HTTP stream switches on `status`."""
+    """Base of the status frames; a reader of the HTTP stream switches on `status`.
+
+    `revision` tells which text of a live job it is about, 0 for the submitted one.
+    """
 
     type: Literal["status"] = "status"
     status: str
+    revision: Count | None = None
 
 
 class Started(Status):

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 
 from wsproc.frames.client import Batch
 from wsproc.tasks.context import JobContext, TaskResult
-from wsproc.tasks.process import Events, stages_of
+from wsproc.tasks.growing import growing_stages
+from wsproc.tasks.stages import Events, Frames, stages_of
 
 
 async def batch(request: Batch, job: JobContext) -> Events:
     """Run a `batch` job; with `texts` the result is {"results": [...], "total_texts": n}."""
+    if job.input is not None:
+        await _consume(growing_stages(request, job, job.input))
+        yield TaskResult(job.partial)
+        return
     if request.text is not None:
-        await _run(request.text, request, job)
+        await _consume(stages_of(request.text, request, job))
         yield TaskResult(job.partial)
         return
     parts = [_part_of(job) for _ in request.texts or ()]
     job.partial["results"] = [part.partial for part in parts]
     async with asyncio.TaskGroup() as group:
         for text, part in zip(request.texts or (), parts, strict=True):
-            group.create_task(_run(text, request, part))
+            group.create_task(_consume(stages_of(text, request, part)))
     for part in parts:
         job.count(**part.usage)
     job.partial["total_texts"] = len(parts)
@@ -32,6 +38,7 @@ def _part_of(job: JobContext) -> JobContext:
     return replace(job, partial={}, usage={})
 
 
-async def _run(text: str, request: Batch, job: JobContext) -> None:
-    async for _ in stages_of(text, request, job):
-        pass
+async def _consume(frames: Frames) -> None:
+    async with aclosing(frames):
+        async for _ in frames:
+            pass

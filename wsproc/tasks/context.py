@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from wsproc.engine import CallStream, Item
 from wsproc.frames.server import CustomStatus, Token
+from wsproc.tasks.job_input import JobInput
 
 
 class Caller(Protocol):
@@ -42,7 +43,8 @@ class JobContext:
 
     `partial` is what a client gets as `partial_result` if the job is stopped; a task updates it as
     it goes. `usage` is what the job consumed, by name. Both are JSON objects. `on_begin` is called
-    at the first work that a device has done for the job.
+    at the first work that a device has done for the job. `input` is the text of a job whose input
+    goes on after the submit, and None for all others.
     """
 
     id: str
@@ -54,6 +56,8 @@ class JobContext:
     usage: dict[str, int] = field(default_factory=dict)
     calls: list[CallStream] = field(default_factory=list)
     on_begin: Callable[[], None] = lambda: None
+    input: JobInput | None = None
+    began: float | None = None
 
     def call(self, stage: str, items: Iterable[Item]) -> CallStream:
         """Call a stage of the engine on behalf of this job. Use it with `async with`."""
@@ -63,6 +67,17 @@ class JobContext:
         stream.on_first = self.on_begin
         self.calls.append(stream)
         return stream
+
+    def first_work(self) -> float | None:
+        """Return when a device did the first work for the job, by `time.monotonic`; None before."""
+        ended = ((call.opened_at, call.end) for call in self.calls if call.end is not None)
+        begun = [at + end.queued_ms / 1000 for at, end in ended if end.run_ms > 0]
+        return min([*begun, *([] if self.began is None else [self.began])], default=None)
+
+    def forget_ended(self) -> None:
+        """Let go of the calls that have ended, of a job that makes new ones again and again."""
+        self.began = self.first_work()
+        self.calls = [call for call in self.calls if call.end is None]
 
     def count(self, **amounts: int) -> None:
         """Add to the job's usage."""

@@ -8,7 +8,7 @@ from wsproc.engine import Delta
 from wsproc.frames.client import Generate
 from wsproc.frames.server import GenerationStarted, Token
 from wsproc.tasks.context import JobContext, TaskResult
-from wsproc.tasks.process import Events, timestamp
+from wsproc.tasks.stages import Events, timestamp
 
 SEEDS = 2**53
 """Seeds are drawn below this: whole numbers that every JSON reader keeps exact."""
