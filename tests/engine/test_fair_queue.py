@@ -131,11 +131,13 @@ class Waiting(RuleBasedStateMachine):
         """Nobody waits."""
         self.queue = FairQueue()
         self.waiting: dict[str, list[Ticket]] = {}
+        self.now = 0.0
 
     @rule(owner=st.sampled_from("abcd"), count=st.integers(1, 4), weight=st.integers(1, 300))
     def come(self, owner: str, count: int, weight: int) -> None:
-        """Queue some."""
-        for ticket in tickets(owner, count, weight):
+        """Queue some, later than those before them."""
+        self.now += 1.0
+        for ticket in tickets(owner, count, weight, self.now):
             self.queue.add(ticket)
             self.waiting.setdefault(owner, []).append(ticket)
 
@@ -166,6 +168,8 @@ class Waiting(RuleBasedStateMachine):
         assert set(self.queue) == expected
         assert len(list(self.queue)) == len(expected)
         assert bool(self.queue) is bool(expected)
+        if expected:
+            assert self.queue.oldest() == min(ticket.arrived for ticket in expected)
 
 
 Waiting.TestCase.settings = settings(max_examples=60, stateful_step_count=40)

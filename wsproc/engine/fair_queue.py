@@ -13,7 +13,7 @@ The rules are those of FQ-CoDel's scheduler (RFC 8290, section 4.2), without its
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from wsproc.engine.call import Call, Item
@@ -49,15 +49,15 @@ class _Owner:
 
 
 class FairQueue:
-    """The waiting tickets of one priority."""
+    """The waiting tickets of one priority; they are added in the order of their arrival."""
 
     def __init__(self) -> None:
         self._new: OrderedDict[str, _Owner] = OrderedDict()
         self._old: OrderedDict[str, _Owner] = OrderedDict()
-        self._waiting = 0
+        self._waiting: OrderedDict[Ticket, None] = OrderedDict()
 
     def __len__(self) -> int:
-        return self._waiting
+        return len(self._waiting)
 
     def __iter__(self) -> Iterator[Ticket]:
         for owner in (*self._new.values(), *self._old.values()):
@@ -70,12 +70,11 @@ class FairQueue:
         if owner is None:
             owner = self._new[name] = _Owner()
         owner.tickets.append(ticket)
-        self._waiting += 1
+        self._waiting[ticket] = None
 
     def oldest(self) -> float:
-        """Return the earliest arrival among the owners' first tickets."""
-        owners = (*self._new.values(), *self._old.values())
-        return min(owner.tickets[0].arrived for owner in owners if owner.tickets)
+        """Return when the ticket that waits longest arrived; one must be waiting."""
+        return next(iter(self._waiting)).arrived
 
     def head(self) -> Ticket:
         """Return the ticket whose turn it is; one must be waiting."""
@@ -101,19 +100,20 @@ class FairQueue:
         owner = self._new.get(name) or self._old[name]
         owner.tickets.popleft()
         owner.credit -= ticket.weight
-        self._left(1)
+        self._left([ticket])
 
     def drop(self, tickets: set[Ticket]) -> None:
         """Remove tickets wherever they stand; nobody pays."""
         for name in {ticket.call.owner for ticket in tickets}:
             owner = self._new.get(name) or self._old.get(name)
             if owner is not None:
-                kept = deque(one for one in owner.tickets if one not in tickets)
-                gone, owner.tickets = len(owner.tickets) - len(kept), kept
+                gone = [one for one in owner.tickets if one in tickets]
+                owner.tickets = deque(one for one in owner.tickets if one not in tickets)
                 self._left(gone)
 
-    def _left(self, count: int) -> None:
-        self._waiting -= count
+    def _left(self, tickets: Iterable[Ticket]) -> None:
+        for ticket in tickets:
+            del self._waiting[ticket]
         if not self._waiting:
             self._new.clear()
             self._old.clear()
