@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import signal
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from wsproc.engine import InvalidItem
 from wsproc.engine.models.source import Report
 from wsproc.engine.stages.registry import StageSettings
 from wsproc.engine.stages.stage import Emission, StepBudget
+
+MB = 10**6
 
 
 class Countdown:
@@ -106,12 +109,20 @@ def crash() -> None:
     os.abort()
 
 
+def address_space() -> int:
+    """Return the bytes that this process has addresses for."""
+    pages = Path("/proc/self/statm").read_text().split()[0]
+    return int(pages) * resource.getpagesize()
+
+
 class Reverse:
     """`{"text": "abc", "steps": 3}` gives the deltas 1 and 2, then the text backwards.
 
-    `{"abort": true}` crashes in a step, `{"raise": true}` raises, `{"gate": path}` waits there in
-    its second step; `{"weigh": x}` weighs x, and `{"value": x}` has x for its result. Options:
-    `rows` of a step; `fits`, above which a step raises MemoryError.
+    `{"abort": true}` crashes in a step, `{"kill": true}` ends as if the kernel had killed it,
+    `{"raise": true}` raises, `{"gate": path}` waits there in its second step; `{"weigh": x}` weighs
+    x, and `{"value": x}` has x for its result. Options: `rows` of a step; `fits`, above which a
+    step raises MemoryError; `room_mb`, so much memory the process may take from now on, of which
+    each row of a step holds `row_mb`.
     """
 
     name = "reverse"
@@ -119,6 +130,10 @@ class Reverse:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.budget = StepBudget(rows=options.get("rows", 16), tokens=1000)
         self._fits = options.get("fits", 1000)
+        self._row = options.get("row_mb", 0) * MB
+        if "room_mb" in options:
+            limit = address_space() + options["room_mb"] * MB
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     def weigh(self, item: Mapping[str, Any]) -> int:
         """As the item says, whatever that is."""
@@ -136,7 +151,12 @@ class Reverse:
             raise RuntimeError("as asked")
         if any("abort" in run for run in runs):
             crash()
-        return [self._advance(run) for run in runs]
+        if any("kill" in run for run in runs):
+            os.kill(os.getpid(), signal.SIGKILL)
+        held: list[bytes] = []
+        for _ in runs:
+            held.append(bytes(self._row))  # noqa: PERF401  # a frame's variable, as a model's are
+        return [self._advance(run) for run, _ in zip(runs, held, strict=True)]
 
     def _advance(self, run: dict[str, Any]) -> Emission:
         run["at"] += 1

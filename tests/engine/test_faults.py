@@ -159,6 +159,23 @@ async def test_e1_what_the_caller_has_is_not_given_again(gate: Gate):
         assert errors(await call) == []
 
 
+async def test_e1_two_kills_from_outside_condemn_nobody(gate: Gate, deaths: Callable[[], int]):
+    """E1: 40 callers, sixteen of them on the device, and the worker is killed in mid-batch, and so
+    is the next one: whoever was there at both did nothing, and has its answer.
+    """
+    gate.shut()
+    async with Engine(config()) as engine:
+        items = [{"text": f"text {n}", "steps": 3, "gate": gate.path} for n in range(40)]
+        calls = [asyncio.create_task(reverse(engine, item)) for item in items]
+        async with gate.reached():
+            kill(engine)
+            gate.shut()
+        async with gate.reached():
+            kill(engine)
+        assert [errors(await call) for call in calls] == [[]] * 40
+        assert deaths() == 2
+
+
 async def test_e1_a_call_is_cancelled_while_no_worker_serves(gate: Gate):
     """E1: its end comes at once, and no later worker runs it."""
     async with Engine(config(options={"start": gate.path})) as engine:
@@ -257,6 +274,23 @@ async def test_e3_a_worker_that_is_stopped(deaths: Callable[[], int]):
         assert deaths() == 1
 
 
+async def test_e3_a_worker_that_is_stopped_again(deaths: Callable[[], int]):
+    """E3: who stops a worker twice, with the same item on its device, does not condemn it."""
+    async with Engine(config(stall_s=0.5)) as engine:
+        running = engine.call("reverse", [{"text": "ab", "steps": 10**9}])
+        for _ in range(2):
+            await anext(running.outcomes())
+            os.kill(engine.pids["device"], signal.SIGSTOP)
+            await until(lambda: engine.down == ("device",))
+            await until(lambda: engine.down == ())
+        async for outcome in running.outcomes():
+            if isinstance(outcome, Delta):
+                break
+        await running.aclose()
+        assert running.end.reason is EndReason.CANCELLED
+        assert deaths() == 2
+
+
 async def test_e3_a_worker_that_is_idle_or_slow_is_left_alone(deaths: Callable[[], int]):
     """E3: it answers between two steps, and silence before it is asked counts for nothing."""
     async with Engine(config(stall_s=0.2)) as engine:
@@ -279,7 +313,7 @@ async def test_e4_an_input_that_crashes_the_worker(deaths: Callable[[], int]):
         items = [{"text": f"text {n}"} for n in range(32)]
         items[13]["abort"] = True
         outcomes = await reverse(engine, *items)
-        words = "this input ended the worker twice; it is not run again"
+        words = "the worker died again, with this input alone; it is not run again"
         (failure,) = [one for one in outcomes if isinstance(one, Failure)]
         assert (failure.item, failure.error) == (13, EngineError(words))
         assert failure.error.code == "engine_error"
@@ -298,6 +332,16 @@ async def test_e4_the_neighbours_are_other_callers(poison: set[int], deaths: Cal
         answers = await asyncio.gather(*(reverse(engine, item) for item in items))
         assert {n for n, answer in enumerate(answers) if errors(answer)} == poison
         assert deaths() <= 2 * len(poison)
+
+
+async def test_e4_an_input_for_which_the_kernel_kills_the_worker(deaths: Callable[[], int]):
+    """E4: as it does for want of memory: 31 right answers, one engine_error, three restarts."""
+    async with Engine(config(options={"rows": 32})) as engine:
+        items = [{"text": f"text {n}", **({"kill": 1} if n == 13 else {})} for n in range(32)]
+        answers = await asyncio.gather(*(reverse(engine, item) for item in items))
+        assert {n for n, answer in enumerate(answers) if errors(answer)} == {13}
+        assert errors(answers[13])[0].code == "engine_error"
+        assert deaths() == 3
 
 
 async def test_e5_an_exception_in_a_batch(deaths: Callable[[], int]):
@@ -330,6 +374,17 @@ async def test_e6_more_than_fits_the_memory(deaths: Callable[[], int]):
     """E6: MemoryError above eight rows: the batch is halved, all is answered, no restart."""
     async with Engine(config(options={"rows": 32, "fits": 8})) as engine:
         items = [{"text": f"text {n}", "steps": 3} for n in range(50)]
+        assert errors(await reverse(engine, *items)) == []
+        assert deaths() == 0
+
+
+async def test_e6_memory_that_is_really_short(deaths: Callable[[], int]):
+    """E6: the system has room for twelve rows. What a step held that failed is free again when its
+    halves are tried; all is answered, no restart.
+    """
+    options = {"rows": 32, "row_mb": 64, "room_mb": 800}
+    async with Engine(config(options=options)) as engine:
+        items = [{"text": f"text {n}", "steps": 3} for n in range(32)]
         assert errors(await reverse(engine, *items)) == []
         assert deaths() == 0
 

@@ -1,6 +1,7 @@
 """Who is to blame: the items that raise alone, and nobody else."""
 
 import logging
+import weakref
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,41 @@ def test_what_does_not_fit_together_fits_apart(count: int, fits: int):
         return list(items)
 
     assert isolate(work, list(range(count))) == list(range(count))
+
+
+def test_what_a_failed_batch_held_is_free_when_its_halves_are_tried():
+    """Its frames are gone, and with them the memory that was too little for all of it."""
+    held = []
+
+    class Tensor:
+        """Something of some size on the device."""
+
+    def work(items):
+        assert all(ref() is None for ref in held)
+        activations = Tensor()
+        held.append(weakref.ref(activations))
+        if len(items) > 1:
+            raise MemoryError
+        return list(items)
+
+    assert isolate(work, [1, 2, 3, 4]) == [1, 2, 3, 4]
+    assert len(held) == 7
+
+
+def test_on_a_device_that_is_lost_nothing_more_is_tried():
+    """The check after the first exception says so, and nobody is blamed for it."""
+    calls = []
+
+    def work(items):
+        calls.append(list(items))
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    def check():
+        raise ConnectionError("no device")
+
+    with pytest.raises(ConnectionError):
+        isolate(work, [1, 2, 3, 4], check)
+    assert calls == [[1, 2, 3, 4]]
 
 
 def test_nothing_is_no_work():

@@ -28,7 +28,11 @@ from wsproc.engine.call import (
     Result,
     WorkerLost,
 )
-from wsproc.engine.ledger import STRIKES, Due, Ledger
+from wsproc.engine.ledger import SUSPECT, Death, Due, Ledger
+
+CRASHED, KILLED = Death.CRASHED, Death.KILLED
+CONDEMNED = 100
+"""What the model of the property test notes of an item that died alone on the device."""
 
 
 def make() -> Ledger:
@@ -81,7 +85,7 @@ def test_what_is_unknown_or_over_is_dropped():
     ledger.take(completed(1), 0.0)
     assert ledger.take(Result(1, 0, {}), 0.0) == Due()
     assert ledger.cancel(1, 0.0) == ([], Due())
-    assert ledger.lost([(1, 0), (77, 3)], 0.0) == Due()
+    assert ledger.lost(CRASHED, [(1, 0), (77, 3)], 0.0) == Due()
 
 
 def test_what_was_not_finished_is_assigned_anew():
@@ -92,7 +96,7 @@ def test_what_was_not_finished_is_assigned_anew():
     ledger = make()
     sent(ledger, call(1, 3, owner="me", priority=9, deadline=50.0), now=1.0)
     ledger.take(Result(1, 1, {}), 2.0)
-    assert ledger.lost([], 3.0) == Due()
+    assert ledger.lost(CRASHED, [], 3.0) == Due()
     (again,) = ledger.resend().calls
     assert again == Call(1000, "stage", ({"n": 0}, {"n": 2}), "me", 9, 50.0)
     assert flat(
@@ -106,7 +110,7 @@ def test_late_words_of_the_dead_are_dropped():
     """Its assignments are void from its death on."""
     ledger = make()
     sent(ledger, call(1))
-    ledger.lost([], 0.0)
+    ledger.lost(CRASHED, [], 0.0)
     assert ledger.take(Result(1, 0, {}), 0.0) == Due()
     ledger.resend()
     assert ledger.take(Result(1, 0, {}), 0.0) == Due()
@@ -128,10 +132,10 @@ def test_deltas_that_the_caller_has_are_skipped():
     sent(ledger, call(1))
     ledger.take(Delta(1, 0, {"t": "a"}), 0.0)
     ledger.take(Delta(1, 0, {"t": "b"}), 0.0)
-    ledger.lost([], 0.0)
+    ledger.lost(CRASHED, [], 0.0)
     (second,) = ledger.resend().calls
     assert ledger.take(Delta(second.id, 0, {"t": "a"}), 0.0) == Due()
-    ledger.lost([], 0.0)
+    ledger.lost(CRASHED, [], 0.0)
     (third,) = ledger.resend().calls
     values = [{"t": "a"}, {"t": "b"}, {"t": "c"}]
     passed = flat(*(ledger.take(Delta(third.id, 0, value), 0.0) for value in values))
@@ -157,7 +161,7 @@ def test_an_item_that_cannot_be_repeated_fails_as_lost(second: Delta | Result | 
     sent(ledger, call(1))
     ledger.take(Delta(1, 0, {"t": "a"}), 0.0)
     ledger.take(Delta(1, 0, {"t": "b"}), 0.0)
-    ledger.lost([], 0.0)
+    ledger.lost(CRASHED, [], 0.0)
     ledger.resend()
     ledger.take(Delta(1000, 0, {"t": "a"}), 0.0)
     assert ledger.take(second, 0.0).outcomes == (Failure(1, 0, LOST),)
@@ -171,10 +175,10 @@ def test_a_call_with_nothing_left_ends_with_its_worker():
     ledger = make()
     sent(ledger, call(1))
     ledger.take(Delta(1, 0, {"t": "a"}), 0.0)
-    ledger.lost([], 0.0)
+    ledger.lost(CRASHED, [], 0.0)
     ledger.resend()
     ledger.take(Delta(1000, 0, {"t": "b"}), 0.0)
-    due = ledger.lost([(1000, 0)], 5.0)
+    due = ledger.lost(CRASHED, [(1000, 0)], 5.0)
     assert due.outcomes == (End(1, EndReason.COMPLETED, 5000.0, 0.0),)
     assert ledger.resend() == Due()
 
@@ -183,7 +187,7 @@ def test_suspects_share_no_step_with_others():
     """Each is a call of its own, to be run alone; what was not on the device runs as before."""
     ledger = make()
     sent(ledger, call(1, 3), call(2, 1))
-    ledger.lost([(1, 0), (1, 2), (2, 0)], 0.0)
+    ledger.lost(CRASHED, [(1, 0), (1, 2), (2, 0)], 0.0)
     calls = ledger.resend().calls
     tried = [(one.items, one.alone) for one in calls]
     assert tried == [
@@ -204,15 +208,15 @@ def test_suspects_share_no_step_with_others():
     assert len(ledger) == 0
 
 
-def test_a_suspect_of_two_deaths_fails_alone():
+def test_a_suspect_with_which_a_worker_dies_fails_alone():
     """The others of its batch and of its call go on."""
     ledger = make()
     sent(ledger, call(1, 2), call(2, 1))
-    ledger.lost([(1, 0), (2, 0)], 0.0)
+    ledger.lost(CRASHED, [(1, 0), (2, 0)], 0.0)
     trial, rest, other = ledger.resend().calls
-    due = ledger.lost([(trial.id, 0)], 0.0)
+    due = ledger.lost(CRASHED, [(trial.id, 0)], 0.0)
     assert due.calls == ()
-    error = EngineError("this input ended the worker twice; it is not run again")
+    error = EngineError("the worker died again, with this input alone; it is not run again")
     assert due.outcomes == (Failure(1, 0, error),)
     rest, other = ledger.resend().calls
     assert (rest.items, rest.alone) == (({"n": 1},), False)
@@ -225,21 +229,50 @@ def test_a_call_of_one_suspect_ends_with_its_second_death():
     """Its failure, then its end."""
     ledger = make()
     sent(ledger, call(1), now=1.0)
-    ledger.lost([(1, 0)], 2.0)
+    ledger.lost(CRASHED, [(1, 0)], 2.0)
     (trial,) = ledger.resend().calls
-    due = ledger.lost([(trial.id, 0)], 3.0)
+    due = ledger.lost(CRASHED, [(trial.id, 0)], 3.0)
     assert [type(one) for one in due.outcomes] == [Failure, End]
     assert due.outcomes[1] == End(1, EndReason.COMPLETED, 2000.0, 0.0)
     assert ledger.resend() == Due()
 
 
-def test_one_that_another_death_does_not_name_keeps_its_one_strike():
+def test_a_kill_from_outside_makes_nobody_a_suspect():
+    """Two may: only an item that was there at both runs alone, and fails if the worker dies so."""
+    ledger = make()
+    sent(ledger, call(1, 3))
+    assert ledger.lost(KILLED, [(1, 0), (1, 1)], 0.0) == Due()
+    (again,) = ledger.resend().calls
+    assert (len(again.items), again.alone) == (3, False)
+    assert ledger.lost(KILLED, [(again.id, 1), (again.id, 2)], 0.0) == Due()
+    trial, rest = ledger.resend().calls
+    assert [(one.items, one.alone) for one in (trial, rest)] == [
+        (({"n": 1},), True),
+        (({"n": 0}, {"n": 2}), False),
+    ]
+    due = ledger.lost(KILLED, [(trial.id, 0)], 0.0)
+    assert [(one.item, type(one)) for one in due.outcomes] == [(1, Failure)]
+
+
+def test_a_crash_weighs_more_than_a_kill():
+    """It makes a suspect of whoever was there, seen before or not."""
+    ledger = make()
+    sent(ledger, call(1))
+    ledger.lost(KILLED, [(1, 0)], 0.0)
+    (again,) = ledger.resend().calls
+    assert not again.alone
+    ledger.lost(CRASHED, [(again.id, 0)], 0.0)
+    (trial,) = ledger.resend().calls
+    assert trial.alone
+
+
+def test_a_suspect_that_another_death_does_not_name_stays_one():
     """It did nothing when the worker died; it still shares no step with others."""
     ledger = make()
     sent(ledger, call(1, 2))
-    ledger.lost([(1, 0), (1, 1)], 0.0)
+    ledger.lost(CRASHED, [(1, 0), (1, 1)], 0.0)
     _, second = ledger.resend().calls
-    ledger.lost([], 0.0)
+    ledger.lost(CRASHED, [], 0.0)
     assert [one.alone for one in ledger.resend().calls] == [True, True]
     assert second.items == ({"n": 1},)
 
@@ -248,7 +281,7 @@ def test_a_cancel_names_every_assignment():
     """Of a call that runs in parts; its end comes with the last of them."""
     ledger = make()
     sent(ledger, call(1, 3), call(2))
-    ledger.lost([(1, 0), (2, 0)], 0.0)
+    ledger.lost(CRASHED, [(1, 0), (2, 0)], 0.0)
     trial, rest, _ = ledger.resend().calls
     running, due = ledger.cancel(1, 0.0)
     assert (running, due) == ([trial.id, rest.id], Due())
@@ -262,7 +295,7 @@ def test_a_call_that_was_stopped_in_one_part_ends_so(reason: EndReason):
     """Also where another part is finished behind that."""
     ledger = make()
     sent(ledger, call(1, 3))
-    ledger.lost([(1, 0)], 0.0)
+    ledger.lost(CRASHED, [(1, 0)], 0.0)
     trial, rest = ledger.resend().calls
     if reason is EndReason.CANCELLED:
         ledger.cancel(1, 0.0)
@@ -278,12 +311,12 @@ def test_a_call_that_was_stopped_in_one_part_is_not_run_again(reason: EndReason)
     """The death of the worker ends it."""
     ledger = make()
     sent(ledger, call(1, 2))
-    ledger.lost([(1, 0)], 0.0)
+    ledger.lost(CRASHED, [(1, 0)], 0.0)
     trial, rest = ledger.resend().calls
     if reason is EndReason.CANCELLED:
         ledger.cancel(1, 0.0)
     ledger.take(End(rest.id, reason, 0.0, 0.0), 0.0)
-    due = ledger.lost([(trial.id, 0)], 0.0)
+    due = ledger.lost(CRASHED, [(trial.id, 0)], 0.0)
     assert [(one.call, one.reason) for one in due.outcomes] == [(1, reason)]
     assert ledger.resend() == Due()
 
@@ -302,7 +335,7 @@ def test_a_cancel_while_no_worker_serves_ends_at_once():
     ledger = make()
     ledger.open(call(1), 1.0)
     sent(ledger, call(2), now=1.0)
-    ledger.lost([(2, 0)], 2.0)
+    ledger.lost(CRASHED, [(2, 0)], 2.0)
     for call_id in (1, 2):
         end = End(call_id, EndReason.CANCELLED, 2000.0, 0.0)
         assert ledger.cancel(call_id, 3.0) == ([], Due((end,)))
@@ -314,7 +347,7 @@ def test_a_deadline_that_passes_while_no_worker_serves_is_an_end():
     ledger = make()
     sent(ledger, call(1, deadline=5.0), now=1.0)
     assert ledger.expired(6.0) == Due()
-    ledger.lost([], 2.0)
+    ledger.lost(CRASHED, [], 2.0)
     ledger.open(call(2, deadline=9.0), 3.0)
     ledger.open(call(3), 3.0)
     assert ledger.expired(4.0) == Due()
@@ -328,7 +361,7 @@ def test_a_cancel_that_the_worker_did_not_live_to_carry_out_is_an_end():
     ledger = make()
     sent(ledger, call(1, 2))
     ledger.cancel(1, 0.0)
-    due = ledger.lost([(1, 0)], 0.0)
+    due = ledger.lost(CRASHED, [(1, 0)], 0.0)
     assert [(type(one), one.reason) for one in due.outcomes] == [(End, EndReason.CANCELLED)]
 
 
@@ -365,7 +398,7 @@ class Seen:
     cancelled: bool = False
     expired: bool = False
     refused: bool = False
-    strikes: dict[int, int] = field(default_factory=dict)
+    blame: dict[int, int] = field(default_factory=dict)
 
     @property
     def open(self) -> list[int]:
@@ -471,17 +504,17 @@ class Owing(RuleBasedStateMachine):
     # --- life and death -------------------------------------------------------------------------
 
     @precondition(lambda self: self.serving)
-    @rule(data=st.data())
-    def die(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), death=st.sampled_from(Death))
+    def die(self, data: st.DataObject, death: Death) -> None:
         """Die with any of the items on the device."""
         running = [(job.call.id, item) for job in self.jobs.values() for item in job.given]
         blamed = data.draw(st.lists(st.sampled_from(running), unique=True)) if running else []
         for call_id, item in blamed:
             value = self.jobs[call_id].call.items[item]
-            self.note_strike(value["call"], value["index"])
+            self.note(death, value["call"], value["index"])
         self.jobs.clear()
         self.serving = False
-        self.settle(self.ledger.lost(blamed, 0.0))
+        self.settle(self.ledger.lost(death, blamed, 0.0))
 
     @precondition(lambda self: not self.serving)
     @rule()
@@ -514,8 +547,10 @@ class Owing(RuleBasedStateMachine):
     def suspects_run_alone(self) -> None:
         """Each in an assignment of its own; everything else runs with others."""
         for job in self.jobs.values():
-            strikes = self.caller_of(job).strikes
-            suspected = [value for value in job.call.items if strikes.get(value["index"])]
+            blame = self.caller_of(job).blame
+            suspected = [
+                value for value in job.call.items if blame.get(value["index"], 0) >= SUSPECT
+            ]
             assert bool(suspected) is job.call.alone
             assert not suspected or len(job.call.items) == 1
 
@@ -587,11 +622,12 @@ class Owing(RuleBasedStateMachine):
         del self.jobs[call_id]
         self.settle(self.ledger.take(End(call_id, reason, 0.0, 0.0), 0.0))
 
-    def note_strike(self, call_id: int, index: int) -> None:
+    def note(self, death: Death, call_id: int, index: int) -> None:
         """Note that an item was on the device at a death."""
         seen = self.seen[call_id]
         if index in seen.open and not (seen.cancelled or seen.expired):
-            seen.strikes[index] = seen.strikes.get(index, 0) + 1
+            before = seen.blame.get(index, 0)
+            seen.blame[index] = before + death.value if before < SUSPECT else CONDEMNED
 
     def settle(self, due: Due) -> None:
         """Hand outcomes to the callers, who check them, and assignments to the worker."""
@@ -618,11 +654,11 @@ class Owing(RuleBasedStateMachine):
         seen.over[outcome.item] = outcome
         if isinstance(outcome, Result):
             assert len(deltas) == outcome.value["whole"], "a delta is missing"
-            assert seen.strikes.get(outcome.item, 0) < STRIKES
+            assert seen.blame.get(outcome.item, 0) < CONDEMNED
         elif isinstance(outcome.error, ModelUnavailable):
             assert seen.refused
-        elif "ended the worker" in outcome.error.message:
-            assert seen.strikes[outcome.item] == STRIKES
+        elif "died again" in outcome.error.message:
+            assert seen.blame[outcome.item] == CONDEMNED
         else:
             assert isinstance(outcome.error, WorkerLost) or outcome.error.message == "as drawn"
 

@@ -211,7 +211,7 @@ async def test_an_item_that_ends_its_worker_twice_fails(trouble: str, quick_rest
     """It dies, or hangs for `stall_s` and is killed; the engine goes on."""
     async with Engine(config(stall_s=0.4)) as engine:
         (failure,) = await count(engine, {trouble: True})
-        words = "this input ended the worker twice; it is not run again"
+        words = "the worker died again, with this input alone; it is not run again"
         assert failure.error == EngineError(words)
         assert isinstance((await count(engine, {"n": 1}))[0], Result)
 
@@ -237,7 +237,7 @@ async def test_a_worker_that_cannot_be_started_again_is_tried_until_it_can(
     assert engine.unavailable("countdown") is None
     assert isinstance((await count(engine, {"n": 1}))[0], Result)
     deaths, *failed_starts = [record.message for record in caplog.records]
-    assert deaths == "the device worker died with 0 items on its device"
+    assert deaths == "the device worker died with 0 items on its device: SIGKILL"
     assert all("the device worker cannot be started again" in one for one in failed_starts)
     assert len(failed_starts) == len(reports.lines) - 2
     await engine.close()

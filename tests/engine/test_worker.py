@@ -288,6 +288,28 @@ def test_one_that_does_not_fit_alone_is_told_so():
     assert stage.on_device == []
 
 
+@pytest.mark.parametrize("trouble", ["bad", "sick"])
+def test_a_device_that_is_lost_ends_the_worker(trouble: str):
+    """What was on it is still on record, nobody fails, and the pool sees a death."""
+    noted: list[list[tuple[int, int]]] = []
+
+    def check() -> None:
+        raise ConnectionError("no device")
+
+    script = Script([opened(1, {"n": 1, trouble: True}, {"n": 1})], [])
+    worker = Worker(
+        {"countdown": Countdown()},
+        script,
+        Clock(),
+        record=lambda items: noted.append(list(items)),
+        check=check,
+    )
+    with pytest.raises(ConnectionError):
+        worker.run()
+    assert noted == [[(1, 0), (1, 1)]]
+    assert script.outcomes == []
+
+
 def test_a_ping_is_answered_between_two_steps():
     """While work is under way."""
     script = Script([opened(1, {"n": 3})], [Ping(4)], *idle(2))

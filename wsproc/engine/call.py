@@ -85,8 +85,10 @@ class End:
     """The last outcome of a call.
 
     `queued_ms` is from the call's arrival at the worker to its first step (or its end, if it never
-    ran); `run_ms` from that first step to the end; `stop_ms` from the arrival of a cancel to the
-    moment the device was free of the call, None when nobody cancelled.
+    ran); `run_ms` from that first step to the end, both by the worker's clock. `stop_ms`, None when
+    nobody cancelled, is the engine's own measure from the cancel to the moment it knew that the
+    device was free of the call: from call to end in the pool, the way to the worker and back
+    included, since that is what its caller waits for.
     """
 
     call: int

@@ -66,12 +66,22 @@ def main() -> None:
     stages = _load(link)
     if stages is not None:
         recorder = FlightRecorder(int(sys.argv[3]))
-        Worker(stages, link, record=recorder.note).run()
+        Worker(stages, link, record=recorder.note, check=_check_device).run()
 
 
 def _die_with_parent(lifeline: int) -> None:
     os.read(lifeline, 1)
     os._exit(0)
+
+
+def _check_device() -> None:
+    """Raise where CUDA has lost its context, after which nothing works in this process any more.
+
+    An illegal access of memory or a failed assertion in a kernel does that.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def _load(link: SocketLink) -> Mapping[str, Stage] | None:

@@ -10,18 +10,29 @@ from wsproc.engine.call import EngineError, OutOfMemory
 
 logger = logging.getLogger("wsproc.engine")
 
+_NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""How libraries below torch's allocator say it."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def isolate(
-    work: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]
+    work: Callable[[Sequence[T]], Sequence[R]],
+    items: Sequence[T],
+    check: Callable[[], None] = lambda: None,
 ) -> list[R | EngineError]:
     """Return `work`'s result for each item, or the error of each item that fails even alone.
 
     An exception halves the batch and tries both halves again: what does not fit the device together
     may fit apart, and an item that raises does not take its neighbours with it. `work` must be safe
-    to repeat for items of a batch that raised.
+    to repeat for items of a batch that raised. After an exception `check` raises where the device
+    itself is lost, and so does this: nothing can be tried on it again.
     """
     if not items:
         return []
@@ -29,12 +40,15 @@ def isolate(
         results = list(work(items))
         if len(results) != len(items):
             raise ValueError(f"{len(results)} results came for {len(items)} items")
+        return list(results)
     except Exception as error:
+        check()
         if len(items) == 1:
             return [as_engine_error(error)]
-        middle = len(items) // 2
-        return [*isolate(work, items[:middle]), *isolate(work, items[middle:])]
-    return list(results)
+    # Only here is the exception gone, and with it what its frames hold of the device's memory.
+    middle = len(items) // 2
+    halves = items[:middle], items[middle:]
+    return [one for half in halves for one in isolate(work, half, check)]
 
 
 def as_engine_error(error: Exception) -> EngineError:
@@ -50,5 +64,6 @@ def as_engine_error(error: Exception) -> EngineError:
 def _is_out_of_memory(error: Exception) -> bool:
     # torch raises OutOfMemoryError on a GPU and a plain RuntimeError from the CPU allocator; its
     # types are not imported here, so that this room stays free of model libraries.
-    named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
-    return named or "not enough memory" in str(error) or "can't allocate memory" in str(error)
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return True
+    return any(words in str(error) for words in _NO_MEMORY)

@@ -6,15 +6,18 @@ Rules:
   death what was not finished is assigned anew.
 - Items are pure, so running one again gives the same deltas; those that the caller has are skipped
   and compared. Where they differ (a generation without a seed), the item fails as lost.
-- Items that were on the device when the worker died are suspects. A suspect is run again as a call
-  of its own that shares no step with others, so that the next death tells for certain who was to
-  blame; a suspect of two deaths fails alone. Everything else is run again as usual.
+- Items that were on the device when a worker crashed or hung are suspects. A signal from outside
+  says little about them: only items that were there at two of those are suspects.
+- A suspect is run again as a call of its own that shares no step with others, so that the next
+  death, of whatever kind, tells for certain who was to blame: it fails, alone. Everything else is
+  run again as usual.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from wsproc.engine.call import (
     Call,
@@ -29,17 +32,35 @@ from wsproc.engine.call import (
     WorkerLost,
 )
 
-STRIKES = 2
-"""Deaths that an item may be a suspect of before it fails."""
+
+class Death(Enum):
+    """Why a worker died, as far as its end tells; the value is how much that says of its items."""
+
+    KILLED = 1
+    """By a signal from outside: somebody's, or the kernel's for want of memory."""
+
+    CRASHED = 2
+    """By its own doing, or it hung."""
+
+
+SUSPECT = 2
+"""So much said against an item makes it a suspect."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """One item: what its caller has of it, how much of that was given again, its strikes."""
+    """One item: what its caller has of it, how much of that was given again, what speaks against
+    it.
+    """
 
     delivered: list[Value] = field(default_factory=list)
     repeated: int = 0
-    strikes: int = 0
+    blame: int = 0
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it is to run alone."""
+        return self.blame >= SUSPECT
 
 
 @dataclass(eq=False, slots=True)
@@ -130,12 +151,11 @@ class Ledger:
             return self._ended(outcome, assignment, now)
         return Due(self._passed(outcome, assignment))
 
-    def lost(self, suspects: Iterable[tuple[int, int]], now: float) -> Due:
-        """Take note of a worker's death; `suspects` are (call, item) as the worker knew them."""
-        named = list(suspects)
+    def lost(self, death: Death, on_device: Iterable[tuple[int, int]], now: float) -> Due:
+        """Take note of a worker's death; `on_device` are (call, item) as the worker knew them."""
         blamed = [
             (one.entry, one.indices[item])
-            for call_id, item in named
+            for call_id, item in on_device
             if (one := self._assignments.get(call_id)) is not None and item < len(one.indices)
         ]
         self._assignments.clear()
@@ -147,14 +167,14 @@ class Ledger:
             if entry.stopped or not entry.items:
                 outcomes.append(self._end(entry, now))
         for entry, index in blamed:
-            outcomes += self._blame(entry, index, now)
+            outcomes += self._blame(death, entry, index, now)
         return Due(tuple(outcomes))
 
     def resend(self) -> Due:
         """Assign everything that is open to a new worker: suspects alone, the rest together."""
         calls = []
         for entry in self._entries.values():
-            suspects = [index for index, progress in entry.items.items() if progress.strikes]
+            suspects = [index for index, progress in entry.items.items() if progress.suspect]
             rest = [index for index in entry.items if index not in suspects]
             calls += [self._assign(entry, [index], alone=True) for index in suspects]
             if rest:
@@ -224,15 +244,16 @@ class Ledger:
         queued_ms = max(0.0, (now - entry.opened_at) * 1000 - run_ms)
         return End(entry.call.id, reason, queued_ms, run_ms)
 
-    def _blame(self, entry: _Entry, index: int, now: float) -> list[Outcome]:
+    def _blame(self, death: Death, entry: _Entry, index: int, now: float) -> list[Outcome]:
+        """Hold a death against an item; one that was on trial, alone on the device, fails."""
         progress = entry.items.get(index)
         if progress is None or entry.call.id not in self._entries:
             return []
-        progress.strikes += 1
-        if progress.strikes < STRIKES:
+        if not progress.suspect:
+            progress.blame += death.value
             return []
         del entry.items[index]
-        error = EngineError("this input ended the worker twice; it is not run again")
+        error = EngineError("the worker died again, with this input alone; it is not run again")
         outcomes: list[Outcome] = [Failure(entry.call.id, index, error)]
         if not entry.items:
             outcomes.append(self._end(entry, now))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
+from wsproc.engine.ledger import Death
 from wsproc.engine.messages import Load, Message, Unpacker, pack
 from wsproc.engine.recorder import FlightRecorder
+
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
+"""Signals that a process does not send itself by a defect."""
 
 
 class LocalWorker(asyncio.Protocol):
@@ -34,6 +40,7 @@ class LocalWorker(asyncio.Protocol):
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self._recorder: FlightRecorder | None = None
+        self._hung = False
 
     @property
     def pid(self) -> int | None:
@@ -69,9 +76,19 @@ class LocalWorker(asyncio.Protocol):
             self._transport.write(message)
 
     def kill(self) -> None:
-        """Kill the process; `on_lost` follows."""
+        """Kill the process, which hangs; `on_lost` follows. One that was stopped does not hang."""
         if self._process is not None:
+            self._hung = not _is_stopped(self._process.pid)
             self._process.kill()
+
+    def death(self) -> tuple[Death, str]:
+        """Say what ended the process, and in words; to be asked once `close` has returned."""
+        status = self._process.returncode if self._process is not None else None
+        if status is None or status >= 0:
+            return Death.CRASHED, f"exit status {status}"
+        name = signal.Signals(-status).name
+        outside = -status in _FROM_OUTSIDE and not self._hung
+        return (Death.KILLED if outside else Death.CRASHED), "hung" if self._hung else name
 
     def on_device(self) -> list[tuple[int, int]]:
         """Return (call, item) of what the worker had on its device last, dead or alive."""
@@ -88,7 +105,7 @@ class LocalWorker(asyncio.Protocol):
         try:
             await asyncio.wait_for(asyncio.shield(gone), patience_s)
         except TimeoutError:
-            self._process.kill()
+            self.kill()
             await gone
         finally:
             self._close_lifeline()
@@ -154,6 +171,15 @@ def _be_nice(pid: int, niceness: int) -> None:
             os.setpriority(os.PRIO_PROCESS, pid, niceness)
         except OSError:
             return
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process was stopped by a signal, where the system tells; it is silent, not hung."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"
 
 
 def _has_descriptor(stream: Any) -> bool:

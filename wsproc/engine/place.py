@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wsproc.engine.call import (
@@ -220,7 +220,7 @@ class Place:
     # --- death ----------------------------------------------------------------------------------
 
     def _lost(self, worker: LocalWorker) -> None:
-        """Settle what a dead worker had on its device, and start another."""
+        """Take no more for a dead worker, and see to the next."""
         if self._worker is not worker:
             return
         self._worker = None
@@ -230,17 +230,18 @@ class Place:
             return
         self.serving = False
         self.deaths += 1
-        now = time.monotonic()
-        self._circuit.died(now)
-        suspects = worker.on_device()
-        logger.error("the %s worker died with %d items on its device", self.name, len(suspects))
-        self._settle(self._ledger.lost(suspects, now))
-        self._give_up_if_hopeless()
-        self._spawn(self._restart(worker))
+        self._circuit.died(time.monotonic())
+        self._spawn(self._restart(worker, worker.on_device()))
         self._spawn(self._mind_deadlines())
 
-    async def _restart(self, dead: LocalWorker) -> None:
+    async def _restart(self, dead: LocalWorker, on_device: Sequence[tuple[int, int]]) -> None:
+        """Bury a worker, settle what it had on its device, and start another."""
         await dead.close()
+        death, words = dead.death()
+        count = len(on_device)
+        logger.error("the %s worker died with %d items on its device: %s", self.name, count, words)
+        self._settle(self._ledger.lost(death, on_device, time.monotonic()))
+        self._give_up_if_hopeless()
         while not self._closing:
             await asyncio.sleep(self._circuit.pause_s(time.monotonic()))
             try:

@@ -41,6 +41,8 @@ class Worker:
     """Serves calls on the given stages until its link ends.
 
     `record` is told (call, item) of all that goes on the device, and nothing when it is free.
+    `check` is called after a stage raised, and raises in turn where the device can no longer be
+    used; that ends the worker, and another serves in its place.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class Worker:
         link: Link,
         clock: Callable[[], float] = time.monotonic,
         record: Callable[[Iterable[tuple[int, int]]], None] = lambda items: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._stages = stages
         self._link = link
         self._record = record
+        self._check = check
         self._clock = clock
         self._scheduler = Scheduler({name: stage.budget for name, stage in stages.items()})
         self._runs: dict[Ticket, Any] = {}
@@ -116,8 +120,9 @@ class Worker:
     def _begin(self, step: Step) -> list[Ticket]:
         """Put the admitted items on the device; return all tickets that are on it now."""
         stage = self._stages[step.stage]
-        runs = isolate(lambda part: stage.begin([one.item for one in part]), step.admitted)
-        for ticket, run in zip(step.admitted, runs, strict=True):
+        items = step.admitted
+        runs = isolate(lambda part: stage.begin([one.item for one in part]), items, self._check)
+        for ticket, run in zip(items, runs, strict=True):
             if isinstance(run, EngineError):
                 self._finish(ticket, Failure(ticket.call.id, ticket.index, run))
             else:
@@ -126,7 +131,8 @@ class Worker:
 
     def _advance(self, stage: Stage, tickets: Sequence[Ticket]) -> None:
         """Take one step with the tickets on the device; release those that are over."""
-        given = isolate(lambda part: stage.step([self._runs[one] for one in part]), tickets)
+        runs = self._runs
+        given = isolate(lambda part: stage.step([runs[one] for one in part]), tickets, self._check)
         emissions = [Emission(error=one) if isinstance(one, EngineError) else one for one in given]
         for ticket, emission in zip(tickets, emissions, strict=True):
             self._emit(ticket, emission)
