@@ -1,6 +1,12 @@
-"""What all tests share: hypothesis without a deadline, since machines are busy."""
+"""What all tests share: hypothesis without a deadline, since machines are busy, and one thread."""
+
+import os
 
 from hypothesis import HealthCheck, settings
+
+# Two threads that share a tiny model's work wait for each other most of the time, on a busy machine
+# ten times as long as one takes alone. Read by torch at its import; workers get their own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
     "wsproc", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
