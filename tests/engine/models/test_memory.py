@@ -53,7 +53,7 @@ def test_the_cost_of_a_summary_is_what_it_allocates(family: str) -> None:
     beams, decoder = stage._search.beams, stage._decoder
     assert beams > 1
     cost = seq2seq_cost(model, beams=beams, target=12)
-    assert allocated(decoder._own, decoder._source) == 3 * cost.of(20)
+    assert allocated(decoder.own_cache, decoder.source_cache) == 3 * cost.of(20)
 
 
 @pytest.mark.parametrize(

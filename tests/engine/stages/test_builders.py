@@ -103,9 +103,9 @@ def test_summaries_have_the_rows_that_fit_into_their_memory(tmp_path: Path) -> N
         build_stage("summary", replace(_kv(size), model=model), lambda line: None)
         for size in (10**7, 200_000)
     )
-    assert (roomy.budget.rows, tight.budget.rows) == (16, 4)
+    assert (roomy.budget.rows, tight.budget.rows) == (16, 3)
     facts: Any = tight
-    assert facts.facts["rows"] == 4
+    assert facts.facts["rows"] == 3
     assert facts.facts["context"] == 48
 
 

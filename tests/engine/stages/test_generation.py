@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from transformers import GenerationConfig
 
 from tests.engine.stages.decoding.driver import Told, drive
+from tests.engine.stages.decoding.tape import TapeCapture
 from tests.engine.stages.decoding.tiny import (
     LINES,
     TEMPLATE,
@@ -16,6 +18,7 @@ from tests.engine.stages.decoding.tiny import (
     lean_to_end,
 )
 from wsproc.engine.call import EngineError, InvalidItem
+from wsproc.engine.stages.decoding import causal
 from wsproc.engine.stages.generation import GenerationStage
 
 WORDS = " ".join(LINES).split()
@@ -80,16 +83,57 @@ def test_any_company_gives_what_generate_gives_alone(family: str) -> None:
     """Whatever joins, leaves, is cancelled or left out of a step beside a run, its tokens and text
     are those of `generate()` alone, greedy and by seed.
     """
-    stage = make_stage(family)
-    rng = random.Random(family)
-    items = [random_item(rng) for _ in range(36)]
+    assert_company_changes_nothing(make_stage(family), random.Random(family), 36)
+
+
+def assert_company_changes_nothing(stage: GenerationStage, rng: random.Random, count: int) -> None:
+    """Run so many random items that come and go at random; those that finish are as alone."""
+    items = [random_item(rng) for _ in range(count)]
     told = drive(stage, items, rng, cancel=0.02)
     finished = [(item, one) for item, one in zip(items, told, strict=True) if one.result]
-    assert len(finished) > 20
+    assert len(finished) > count // 2
     for item, one in finished:
         assert_as_alone(stage, item, one)
     assert {one.result["finish_reason"] for _, one in finished if one.result} == {"eos", "length"}
     assert stage._slots.free == 5
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen2", "mistral"])
+def test_captured_steps_give_what_generate_gives_alone(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So do steps that are captured once at a few sizes and replayed: what differs from step to
+    step is in their tensors, and rows that take no part leave no trace.
+    """
+    monkeypatch.setattr(causal, "LEAST_LENGTH", 16)
+    capture = TapeCapture()
+    stage = make_stage(family, capture=capture)
+    assert_company_changes_nothing(stage, random.Random(family), 20)
+    assert 6 <= capture.captured <= 4 * 4
+    assert capture.replayed > 20
+
+
+@pytest.mark.parametrize("good", [0, 5])
+def test_steps_that_cannot_be_captured_are_taken_all_the_same(
+    good: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the first one on, or from any later one: a line in the log says so, and the tokens are
+    what they are.
+    """
+    monkeypatch.setattr(causal, "LEAST_LENGTH", 16)
+    capture = TapeCapture()
+
+    def failing(work: Callable[[], None]) -> Callable[[], None]:
+        if capture.captured == good:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return capture(work)
+
+    stage = make_stage(capture=failing)
+    assert_company_changes_nothing(stage, random.Random(7), 16)
+    assert [record.getMessage() for record in caplog.records] == [
+        "decode steps run without captured graphs: RuntimeError: operation not permitted when"
+        " stream is capturing"
+    ]
 
 
 def test_eager_attention_gives_the_same() -> None:
@@ -135,11 +179,12 @@ def test_a_step_that_raises_may_be_repeated() -> None:
         assert_as_alone(stage, item, one)
 
 
-def test_scores_that_are_no_numbers_fail_their_run_alone() -> None:
+@pytest.mark.parametrize("capture", [None, TapeCapture()], ids=["plain", "captured"])
+def test_scores_that_are_no_numbers_fail_their_run_alone(capture: TapeCapture | None) -> None:
     """A run whose logits are NaN fails; its neighbours and the next owner of its slot do not
     notice.
     """
-    stage, rng = make_stage(rows=3), random.Random(3)
+    stage, rng = make_stage(rows=3, capture=capture), random.Random(3)
     poison = "@"
     (token,) = stage._tokenizer(poison, add_special_tokens=False)["input_ids"]
     embedding = stage._decoder.model.get_input_embeddings().weight.data

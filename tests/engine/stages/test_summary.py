@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from tests.engine.stages.decoding.driver import Told, drive
+from tests.engine.stages.decoding.tape import TapeCapture
 from tests.engine.stages.decoding.tiny import (
     LINES,
     VOCABULARY,
@@ -17,6 +19,7 @@ from tests.engine.stages.decoding.tiny import (
 )
 from wsproc.engine.call import EngineError, InvalidItem
 from wsproc.engine.models.extractive import Step, Summary
+from wsproc.engine.stages.decoding import encoder_decoder
 from wsproc.engine.stages.summary import ExtractiveSummaryStage, Seq2SeqSummaryStage
 
 WORDS = " ".join(LINES).split()
@@ -96,7 +99,11 @@ def test_any_company_gives_what_generate_gives_alone(family: str, settings: dict
     processors that are not written here.
     """
     stage = make_stage(family, settings=settings)
-    rng = random.Random(f"{family} {settings}")
+    assert_company_changes_nothing(stage, random.Random(f"{family} {settings}"))
+
+
+def assert_company_changes_nothing(stage: Seq2SeqSummaryStage, rng: random.Random) -> None:
+    """Run random items that come and go at random; those that finish are as alone."""
     items = [random_item(rng) for _ in range(14)]
     told = drive(stage, items, rng, together=5, cancel=0.01)
     finished = [(item, one) for item, one in zip(items, told, strict=True) if one.result]
@@ -105,6 +112,39 @@ def test_any_company_gives_what_generate_gives_alone(family: str, settings: dict
         assert_as_alone(stage, item, one)
     assert len({one.run.tokens for _, one in finished}) > 2
     assert stage._slots.free == 4
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"), [("bart", {}), ("bart", GREEDY), ("pegasus", {}), ("t5", {})]
+)
+def test_captured_steps_give_what_generate_gives_alone(
+    family: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So do steps that are captured once at a few sizes and replayed: what differs from step to
+    step is in their tensors, and requests that take no part leave no trace.
+    """
+    monkeypatch.setattr(encoder_decoder, "LEAST_TARGET", 8)
+    monkeypatch.setattr(encoder_decoder, "LEAST_SOURCE", 16)
+    capture = TapeCapture()
+    stage = make_stage(family, settings=settings, capture=capture)
+    assert_company_changes_nothing(stage, random.Random(f"{family} {settings}"))
+    assert capture.captured >= 6
+    assert capture.replayed > 20
+
+
+def test_steps_that_cannot_be_captured_are_taken_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A line in the log says so, and the tokens are what they are."""
+
+    def failing(work: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    assert_company_changes_nothing(make_stage(capture=failing), random.Random(1))
+    assert [record.getMessage() for record in caplog.records] == [
+        "decode steps run without captured graphs: RuntimeError: operation not permitted when"
+        " stream is capturing"
+    ]
 
 
 def test_a_step_that_raises_may_be_repeated() -> None:

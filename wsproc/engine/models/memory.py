@@ -34,7 +34,7 @@ _CUDA_SHARE = 0.5
 class RowCost:
     """Bytes of keys and values: `fixed` for a row, and `each` for every position of its context.
 
-    A row has one position beyond its context, where the padding of a short row is written.
+    A row has one position beyond its context, where what nobody reads is written.
     """
 
     fixed: int
@@ -76,12 +76,12 @@ def causal_cost(model: Any) -> RowCost:
 @torch.inference_mode()
 def seq2seq_cost(model: Any, *, beams: int, target: int) -> RowCost:
     """Return what a row of an encoder-decoder model costs: `beams` times `target` positions of its
-    own and, for each token of its source, one that its beams share.
+    own, and one beyond them, and, for each token of its source, one that its beams share.
     """
     token = _a_token(model)
     cache = model(input_ids=token, decoder_input_ids=token, use_cache=True).past_key_values
     own, source = _held(cache.self_attention_cache), _held(cache.cross_attention_cache)
-    return RowCost(fixed=own * beams * target, each=source)
+    return RowCost(fixed=own * beams * (target + 1), each=source)
 
 
 def plan_cache(

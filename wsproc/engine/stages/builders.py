@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from wsproc.engine.call import Item, ModelUnavailable
-from wsproc.engine.models.device import resolve_device, resolve_dtype, use_threads
+from wsproc.engine.models.device import (
+    resolve_device,
+    resolve_dtype,
+    tokenize_in_parallel,
+    use_threads,
+)
 from wsproc.engine.models.linear import linear_weights, pack_linears, parameter_count
 from wsproc.engine.models.memory import (
     LEAST_CONTEXT,
@@ -30,12 +35,14 @@ from wsproc.engine.stages.stage import Stage, StepBudget
 
 if TYPE_CHECKING:
     from wsproc.engine.models.load import LoadedModel
+    from wsproc.engine.stages.decoding.static_step import Capture
 
 CPU, GPU = "cpu", "gpu"
 
 # On a CPU a batch of more than 200 to 400 tokens gains nothing (measured), so steps are short. The
-# figures for a GPU are reasoned: enough tokens that launching some hundred kernels is not all.
-_BUDGETS: Mapping[tuple[str, str], StepBudget] = {
+# figures for a GPU are reasoned and not measured: enough tokens that launching some hundred kernels
+# is not all.
+BUDGETS: Mapping[tuple[str, str], StepBudget] = {
     ("sentiment", CPU): StepBudget(64, 2048),
     ("sentiment", GPU): StepBudget(128, 16384),
     ("extractive", CPU): StepBudget(16, 4096),
@@ -48,7 +55,7 @@ _BUDGETS: Mapping[tuple[str, str], StepBudget] = {
 }
 """Of summaries and generation the rows are the most that pay; fewer where memory is short."""
 
-_LAUNCH = {CPU: 48, GPU: 2048}
+LAUNCH = {CPU: 48, GPU: 2048}
 """The fixed cost of a forward pass in tokens: on a CPU measured with models of 0.3 to 11 million
 weights; on a GPU reasoned, as what it could compute while the kernels are launched."""
 
@@ -106,7 +113,7 @@ def _sentiment(source: Source, settings: StageSettings, report: Report) -> Stage
     budget = _budget("sentiment", place.kind, settings)
     if settings.tokens is None and place.kind == CPU:
         budget = StepBudget(budget.rows, _step_tokens(loaded, place.threads, budget.tokens))
-    launch = None if suited.apart else _LAUNCH[place.kind]
+    launch = None if suited.apart else LAUNCH[place.kind]
     stage = SentimentStage(
         loaded,
         rows=budget.rows,
@@ -130,7 +137,8 @@ def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
         summarizer = load_extractive(source, report)
         chooser = ExtractiveSummaryStage(summarizer, rows=budget.rows, tokens=budget.tokens)
         return _with_facts(chooser, {"model": source.title, "device": CPU})
-    options = _options(source, settings, "context", "target", "max_windows")
+    options = _options(source, settings, "context", "target", "max_windows", "graphs")
+    capture = _capture(place.device, options)
     loaded = load_seq2seq(source, place.device, place.dtype, report)
     pack_linears(loaded.model)
     budget = _budget("summary", place.kind, settings)
@@ -143,7 +151,8 @@ def _summary(source: Source, settings: StageSettings, report: Report) -> Stage:
         loaded.tokenizer,
         rows=plan.rows,
         tokens=budget.tokens,
-        launch=_LAUNCH[place.kind],
+        launch=LAUNCH[place.kind],
+        capture=capture,
         **options,
     )
     return _with_facts(writer, {**_facts(loaded), **plan.facts()})
@@ -171,8 +180,9 @@ def _generation(source: Source, settings: StageSettings, report: Report) -> Stag
     from wsproc.engine.models.load import load_causal_lm
     from wsproc.engine.stages.generation import GenerationStage
 
-    options = _options(source, settings, "context", "chat", "max_tokens")
+    options = _options(source, settings, "context", "chat", "max_tokens", "graphs")
     place = _place(settings)
+    capture = _capture(place.device, options)
     loaded = load_causal_lm(source, place.device, place.dtype, report)
     pack_linears(loaded.model)
     budget = _budget("generation", place.kind, settings)
@@ -188,7 +198,8 @@ def _generation(source: Source, settings: StageSettings, report: Report) -> Stag
         loaded.tokenizer,
         rows=plan.rows,
         tokens=budget.tokens,
-        launch=_LAUNCH[place.kind],
+        launch=LAUNCH[place.kind],
+        capture=capture,
         **options,
     )
     return _with_facts(stage, {**_facts(loaded), **plan.facts()})
@@ -207,11 +218,23 @@ def _place(settings: StageSettings) -> _Place:
     """Return where to run, and let torch use as many threads as the settings say."""
     device = resolve_device(settings.device)
     dtype = resolve_dtype(settings.dtype, device)
-    return _Place(device, dtype, use_threads(settings.threads))
+    threads = use_threads(settings.threads)
+    if device.type != CPU:
+        tokenize_in_parallel(threads)
+    return _Place(device, dtype, threads)
+
+
+def _capture(device: torch.device, options: dict[str, Any]) -> Capture | None:
+    """Return how decode steps are captured; takes `graphs` from the options, false for not."""
+    if not options.pop("graphs", True) or device.type != "cuda":
+        return None
+    from wsproc.engine.stages.decoding.cuda_graph import CudaCapture
+
+    return CudaCapture(device)
 
 
 def _budget(stage: str, kind: str, settings: StageSettings) -> StepBudget:
-    usual = _BUDGETS[stage, kind]
+    usual = BUDGETS[stage, kind]
     return StepBudget(settings.rows or usual.rows, settings.tokens or usual.tokens)
 
 

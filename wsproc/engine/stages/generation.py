@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from wsproc.engine.call import EngineError, InvalidItem, Item
+from wsproc.engine.models.transfer import onto
 from wsproc.engine.stages.decoding.causal import CausalDecoder
 from wsproc.engine.stages.decoding.detokenize import Detokenizer
 from wsproc.engine.stages.decoding.fields import (
@@ -35,6 +36,7 @@ from wsproc.engine.stages.decoding.fields import (
 from wsproc.engine.stages.decoding.prompts import Prompt, PromptReader
 from wsproc.engine.stages.decoding.sampling import Policy, PolicyMaker, Settings, choose
 from wsproc.engine.stages.decoding.slots import SlotTable
+from wsproc.engine.stages.decoding.static_step import Capture
 from wsproc.engine.stages.decoding.stops import StopFilter
 from wsproc.engine.stages.items import tokens_of
 from wsproc.engine.stages.padding import groups_by_length
@@ -86,8 +88,9 @@ class GenerationStage:
     wait, giving empty emissions. `context` is at most, and by default, the model's number of
     positions; `launch` is the fixed cost of a forward pass in tokens (see `groups_by_length`);
     `chat=False` gives a model that has a chat template the bare prompt; `max_tokens` is for
-    items that name none, where the model's generation config names none either. Raises
-    ValueError for a model that cannot be decoded row by row.
+    items that name none, where the model's generation config names none either; `capture` is
+    for decode steps that are captured once and replayed (see `static_step`). Raises ValueError
+    for a model that cannot be decoded row by row.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class GenerationStage:
         chat: bool = True,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         launch: int = 48,
+        capture: Capture | None = None,
     ) -> None:
         self.name = name
         self.budget = StepBudget(rows=rows, tokens=max(rows, tokens))
@@ -114,7 +118,7 @@ class GenerationStage:
         self._policies = PolicyMaker(model)
         self._max_length: int | None = model.generation_config.max_length
         self._eos = self._policies.eos
-        self._decoder = CausalDecoder(model, slots=rows, context=self.context)
+        self._decoder = CausalDecoder(model, slots=rows, context=self.context, capture=capture)
         cache = self._decoder.cache
         self._slots: SlotTable[GenerationRun] = SlotTable(rows, move=cache.move, swap=cache.swap)
 
@@ -221,9 +225,9 @@ class GenerationStage:
         return [{runs[at]: sizes[at] for at in sorted(group)} for group in groups]
 
     def _decode(self, ready: Sequence[GenerationRun]) -> Tensor:
-        return self._decoder.forward(
+        return self._decoder.advance(
             [self._slots[run] for run in ready],
-            [run.tokens[-1:] for run in ready],
+            [run.tokens[-1] for run in ready],
             [run.cached for run in ready],
         )
 
@@ -247,7 +251,9 @@ class GenerationStage:
         runs = list(sizes)
         movers = [runs[row] for row in rows]
         policies = [run.policy for run in movers]
-        scores = torch.cat(list(logits))[rows]
+        scores = torch.cat(list(logits)) if len(logits) > 1 else logits[0]
+        if len(rows) < len(runs):
+            scores = scores[onto(rows, scores.device)]
         chosen = choose(scores, policies, [run.tokens for run in movers])
         return dict(zip(movers, chosen, strict=True))
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from wsproc.engine.call import ModelUnavailable
+from wsproc.engine.models.transfer import onto
 
 SENTIMENTS = ("NEGATIVE", "NEUTRAL", "POSITIVE")
 """The three sentiments, in the order of every score vector here."""
@@ -64,7 +65,7 @@ class LabelReader:
             positive = logits[:, 0].sigmoid()
             return torch.stack([1 - positive, torch.zeros_like(positive), positive], dim=1)
         each = logits.softmax(1) if self.head is Head.SOFTMAX else logits.sigmoid()
-        targets = torch.tensor(self.targets, device=logits.device)
+        targets = onto(self.targets, logits.device)
         summed = each.new_zeros(len(each), 3).index_add_(1, targets, each)
         return summed / summed.sum(1, keepdim=True)
 

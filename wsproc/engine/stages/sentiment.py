@@ -26,6 +26,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from wsproc.engine.call import EngineError, Item, Value
 from wsproc.engine.models.load import LoadedModel
+from wsproc.engine.models.transfer import moved
 from wsproc.engine.models.unpadded import Unpadded
 from wsproc.engine.stages.items import text_of, tokens_of
 from wsproc.engine.stages.labels import SENTIMENTS, label_reader
@@ -128,12 +129,12 @@ class SentimentStage:
     def step(self, runs: Sequence[SentimentRun]) -> list[Emission]:
         """Classify the next window of each run; after an exception the runs are where they were."""
         windows = [self._window(run) for run in runs]
-        scores: list[list[float]] = [[]] * len(runs)
-        for group in self._groups(list(map(len, windows))):
-            found = self._classified([windows[index] for index in group])
-            for index, score in zip(group, found, strict=True):
-                scores[index] = score
-        return [self._emission(run, score) for run, score in zip(runs, scores, strict=True)]
+        groups = self._groups(list(map(len, windows)))
+        # All groups are asked for before anybody waits for the first.
+        found = [self._classified([windows[index] for index in group]) for group in groups]
+        order = [index for group in groups for index in group]
+        scores = dict(zip(order, torch.cat(found).tolist(), strict=True))
+        return [self._emission(run, scores[index]) for index, run in enumerate(runs)]
 
     def _groups(self, lengths: list[int]) -> list[list[int]]:
         if self._unpadded is not None:
@@ -181,10 +182,9 @@ class SentimentStage:
         return [*self._prefix, *run.ahead[: self._body], *self._suffix]
 
     @torch.inference_mode()
-    def _classified(self, windows: list[list[int]]) -> list[list[float]]:
-        """Return [windows, 3] probabilities."""
-        rows: list[list[float]] = self._reader.read(self._logits(windows)).tolist()
-        return rows
+    def _classified(self, windows: list[list[int]]) -> Tensor:
+        """Return [windows, 3] probabilities, on the device."""
+        return self._reader.read(self._logits(windows))
 
     def _logits(self, windows: list[list[int]]) -> Tensor:
         """Return [windows, labels] and count the tokens."""
@@ -210,7 +210,7 @@ class SentimentStage:
         more = -batch.shape[1] % self._multiple
         if more:
             batch = pad(batch, (more, 0) if side == "left" else (0, more), value=filler)
-        return batch.to(self._device)
+        return moved(batch, self._device)
 
     def _emission(self, run: SentimentRun, scores: Sequence[float]) -> Emission:
         """Count the window in; the run is finished if it was the last."""

@@ -17,6 +17,7 @@ from wsproc.engine.stages.decoding.encoder_decoder import EncoderDecoder
 from wsproc.engine.stages.decoding.fields import read_lengths, read_text
 from wsproc.engine.stages.decoding.search import Request
 from wsproc.engine.stages.decoding.slots import SlotTable
+from wsproc.engine.stages.decoding.static_step import Capture
 from wsproc.engine.stages.decoding.summary_config import SummaryConfig
 from wsproc.engine.stages.decoding.windows import window_spans
 from wsproc.engine.stages.items import tokens_of
@@ -63,8 +64,9 @@ class Seq2SeqSummaryStage:
     by default what model and tokenizer take; `target` the most of a summary, start token
     included; longer wishes are cut to it. Of a text of more than `max_windows` windows the rest
     is not read. `launch` is the fixed cost of a forward pass in tokens (see
-    `groups_by_length`). Runs beyond `rows` wait, giving empty emissions. Raises ValueError for
-    a model that cannot be decoded row by row.
+    `groups_by_length`); `capture` is for decode steps that are captured once and replayed (see
+    `static_step`). Runs beyond `rows` wait, giving empty emissions. Raises ValueError for a
+    model that cannot be decoded row by row.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Seq2SeqSummaryStage:
         name: str = "summary",
         max_windows: int = DEFAULT_MAX_WINDOWS,
         launch: int = 48,
+        capture: Capture | None = None,
     ) -> None:
         self.name = name
         self.context = _context(model, tokenizer, context)
@@ -91,7 +94,12 @@ class Seq2SeqSummaryStage:
         self.budget = StepBudget(rows=rows, tokens=max(tokens, rows * beams))
         self.counted = TokenCount()
         self._decoder = EncoderDecoder(
-            model, slots=rows, beams=beams, source=self.context, target=self._config.target
+            model,
+            slots=rows,
+            beams=beams,
+            source=self.context,
+            target=self._config.target,
+            capture=capture,
         )
         self._slots: SlotTable[SummaryRun] = SlotTable(
             rows, move=self._decoder.move, swap=self._decoder.swap

@@ -22,6 +22,8 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from wsproc.engine.models.transfer import onto
+
 START = 1
 """Length of the decoder's prompt: the start token alone."""
 
@@ -96,21 +98,61 @@ class BeamState:
 
     def best(self) -> list[int]:
         """Return the tokens of the best finished beam of the only request, start token included."""
-        length = int(self.finished_lengths[0, 0])
-        tokens: list[int] = self.finished[0, 0, :length].tolist()
-        return tokens
+        told: list[int] = torch.cat((self.finished_lengths[0, :1], self.finished[0, 0])).tolist()
+        length, *tokens = told
+        return tokens[:length]
 
 
 @dataclass(frozen=True, slots=True)
 class BeamStep:
     """What a step gives: the new state, where each beam comes from, and who is over.
 
-    `parents` `[requests, beams]` are numbers of beams; `over` is `[requests]`.
+    `tokens` and `parents` are `[requests, beams]`: each beam's new token and the number of the beam
+    that it continues; `over` is `[requests]`.
     """
 
     state: BeamState
+    tokens: Tensor
     parents: Tensor
     over: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """What the lengths of requests mean for a step, on the device; `[requests, 1]` each.
+
+    `at` is where the new token goes; `last` whether it is the last that the request may have;
+    `penalties` are what the score of a sequence with it is divided by, `final` what the best open
+    beam's is for `_hopeful`.
+    """
+
+    at: Tensor
+    last: Tensor
+    penalties: Tensor
+    final: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        lengths: Sequence[int],
+        max_lengths: Sequence[int],
+        settings: BeamSettings,
+        device: torch.device,
+    ) -> Self:
+        """Compute them on the host, so that they travel together."""
+        grown = [size + 1 for size in lengths]
+        to_the_end = settings.early_stopping == "never" and settings.length_penalty > 0.0
+        final = max_lengths if to_the_end else grown
+        full = [int(size >= most) for size, most in zip(grown, max_lengths, strict=True)]
+        at, last = onto([list(lengths), full], device)[:, :, None]
+        divisors = [_penalties(grown, settings), _penalties(final, settings)]
+        penalties, finals = onto(divisors, device, torch.float)[:, :, None]
+        return cls(at, last.bool(), penalties, finals)
+
+
+def _penalties(tokens: Sequence[int], settings: BeamSettings) -> list[float]:
+    """Return what the scores of sequences of so many tokens are divided by."""
+    return [float((size - START) ** settings.length_penalty) for size in tokens]
 
 
 def beam_step(
@@ -125,21 +167,23 @@ def beam_step(
     `log_probs` is `[requests, beams, vocabulary]`, processed; `lengths` are the tokens of each
     request so far, `max_lengths` the most it may have, start token included.
     """
+    sizes = _Sizes.of(lengths, max_lengths, settings, log_probs.device)
     vocabulary = log_probs.shape[-1]
     accumulated = (log_probs + state.scores[:, :, None]).flatten(1)
     top, index = accumulated.topk(settings.candidates)
     parents, tokens = index // vocabulary, index % vocabulary
-    sequences = _grown(state.running, parents, tokens, lengths)
-    ended = _ended(tokens, lengths, max_lengths, settings)
+    sequences = _grown(state.running, parents, tokens, sizes)
+    ended = _ended(tokens, sizes, settings)
 
     open_scores = top + ended.float() * _LEAST
     chosen = open_scores.topk(settings.beams)[1]
-    finished = _finish(state, sequences, top, ended, lengths, settings)
+    finished = _finish(state, sequences, top, ended, sizes, settings)
     new = replace(
         finished, running=_gather(sequences, chosen), scores=open_scores.gather(1, chosen)
     )
-    new = replace(new, hopeful=_hopeful(new, lengths, max_lengths, settings))
-    return BeamStep(new, parents.gather(1, chosen), _over(new, ended, settings))
+    new = replace(new, hopeful=_hopeful(new, sizes))
+    over = _over(new, ended, settings)
+    return BeamStep(new, tokens.gather(1, chosen), parents.gather(1, chosen), over)
 
 
 def _gather(sequences: Tensor, beams: Tensor) -> Tensor:
@@ -147,19 +191,18 @@ def _gather(sequences: Tensor, beams: Tensor) -> Tensor:
     return sequences.gather(1, beams[:, :, None].expand(-1, -1, sequences.shape[2]))
 
 
-def _grown(running: Tensor, parents: Tensor, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
+def _grown(running: Tensor, parents: Tensor, tokens: Tensor, sizes: _Sizes) -> Tensor:
     """Return the candidates' sequences: their parents' with one token more."""
-    at = torch.tensor(lengths, device=tokens.device)[:, None, None].expand(*tokens.shape, 1)
+    at = sizes.at[:, :, None].expand(*tokens.shape, 1)
     return _gather(running, parents).scatter_(2, at, tokens[:, :, None])
 
 
-def _ended(
-    tokens: Tensor, lengths: Sequence[int], max_lengths: Sequence[int], settings: BeamSettings
-) -> Tensor:
+def _ended(tokens: Tensor, sizes: _Sizes, settings: BeamSettings) -> Tensor:
     """Return which candidates `[requests, candidates]` end by their token or by their length."""
-    ends = torch.tensor(settings.ends, dtype=torch.long, device=tokens.device)
-    last = [size + 1 >= most for size, most in zip(lengths, max_lengths, strict=True)]
-    return torch.isin(tokens, ends) | torch.tensor(last, device=tokens.device)[:, None]
+    ended = sizes.last.expand_as(tokens)
+    for end in settings.ends:
+        ended = ended | (tokens == end)
+    return ended
 
 
 def _finish(
@@ -167,43 +210,35 @@ def _finish(
     sequences: Tensor,
     top: Tensor,
     ended: Tensor,
-    lengths: Sequence[int],
+    sizes: _Sizes,
     settings: BeamSettings,
 ) -> BeamState:
     """Return the state with the candidates that have just ended among the finished beams."""
-    new_lengths = [size + 1 for size in lengths]
     ended = ended & (torch.arange(settings.candidates, device=top.device) < settings.beams)
-    scores = top / _penalties(new_lengths, settings, top.device)
+    scores = top / sizes.penalties
     if settings.early_stopping is True:
         scores = scores + state.is_finished.all(dim=1, keepdim=True).float() * _LEAST
     scores = scores + (~state.hopeful).float() * _LEAST
     scores = scores + (~ended).float() * _LEAST
     merged = torch.cat((state.finished_scores, scores), dim=1)
     best = merged.topk(settings.beams)[1]
-    grown = torch.tensor(new_lengths, device=top.device)[:, None].expand_as(top)
+    lengths = (sizes.at + 1).expand_as(top)
     return replace(
         state,
         finished=_gather(torch.cat((state.finished, sequences), dim=1), best),
         finished_scores=merged.gather(1, best),
-        finished_lengths=torch.cat((state.finished_lengths, grown), dim=1).gather(1, best),
+        finished_lengths=torch.cat((state.finished_lengths, lengths), dim=1).gather(1, best),
         is_finished=torch.cat((state.is_finished, ended), dim=1).gather(1, best),
     )
 
 
-def _hopeful(
-    state: BeamState,
-    lengths: Sequence[int],
-    max_lengths: Sequence[int],
-    settings: BeamSettings,
-) -> Tensor:
+def _hopeful(state: BeamState, sizes: _Sizes) -> Tensor:
     """Return whether the best open beam may still beat the worst finished one, `[requests, 1]`.
 
     Its score is taken at the present length, or, for `early_stopping` "never" and a penalty that
     favours length, at the greatest one.
     """
-    final = settings.early_stopping == "never" and settings.length_penalty > 0.0
-    tokens = max_lengths if final else [size + 1 for size in lengths]
-    best = state.scores[:, :1] / _penalties(tokens, settings, state.scores.device)
+    best = state.scores[:, :1] / sizes.final
     least = state.finished_scores.amin(dim=1, keepdim=True)
     worst = torch.where(state.is_finished, least, _LEAST)
     return state.hopeful & (best > worst).any(dim=1, keepdim=True)
@@ -215,9 +250,3 @@ def _over(state: BeamState, ended: Tensor, settings: BeamSettings) -> Tensor:
     if settings.early_stopping is True:
         over |= state.is_finished.all(dim=1)
     return over
-
-
-def _penalties(tokens: Sequence[int], settings: BeamSettings, device: torch.device) -> Tensor:
-    """Return what the scores of sequences of so many tokens are divided by, `[requests, 1]`."""
-    powers = [(size - START) ** settings.length_penalty for size in tokens]
-    return torch.tensor(powers, dtype=torch.float, device=device)[:, None]

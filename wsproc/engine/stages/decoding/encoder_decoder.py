@@ -10,9 +10,14 @@ from torch import Tensor
 from transformers import EncoderDecoderCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
+from wsproc.engine.models.transfer import onto, write
 from wsproc.engine.stages.decoding.beam_attention import share_beams
-from wsproc.engine.stages.decoding.cache import SlotCache
+from wsproc.engine.stages.decoding.cache import SlotCache, together
 from wsproc.engine.stages.decoding.row_positions import RowPositions
+from wsproc.engine.stages.decoding.static_step import Capture, StaticStep, doubled
+
+LEAST_TARGET, LEAST_SOURCE = 64, 128
+"""The shortest of the lengths that a captured step is computed at; reasoned, not measured."""
 
 
 class EncoderDecoder:
@@ -20,12 +25,20 @@ class EncoderDecoder:
 
     A request has one slot: one row of up to `source` tokens for what its source text gave, read by
     all its beams, and `beams` rows of up to `target` tokens for what they have written. All of it
-    is allocated at once. Changes the model: its attention becomes `beam_attention`, and during a
-    pass its positions are asked by row. Raises ValueError for a model that this does not fit.
+    is allocated at once. With `capture` steps of one token are captured and replayed (see
+    `static_step`). Changes the model: its attention becomes `beam_attention`, and during a pass its
+    positions are asked by row. Raises ValueError for a model that this does not fit.
     """
 
     def __init__(
-        self, model: PreTrainedModel, *, slots: int, beams: int, source: int, target: int
+        self,
+        model: PreTrainedModel,
+        *,
+        slots: int,
+        beams: int,
+        source: int,
+        target: int,
+        capture: Capture | None = None,
     ) -> None:
         share_beams(model)
         self.model: Any = model
@@ -33,13 +46,21 @@ class EncoderDecoder:
         self.device = model.device
         self.slots = slots
         self.beams = beams
-        self._positions = RowPositions(model, most=target)
-        self._own = SlotCache(slots * beams, target, self.device)
-        # One position more than a source can have: where the padding of a short one is written.
-        self._beyond = source
-        self._source = SlotCache(slots, source + 1, self.device)
-        self._cache = EncoderDecoderCache(self._own, self._source)
+        self.positions = RowPositions(model, most=target)
+        sample = _sample(self.model)
+        past = sample.past_key_values
+        # One position more than there is room for: where what nobody reads is written.
+        self.source_length, self.target_length = source, target
+        self.own_cache = SlotCache(past.self_attention_cache, slots * beams, target + 1)
+        self.source_cache = SlotCache(past.cross_attention_cache, slots, source + 1)
+        self._cache = EncoderDecoderCache(self.own_cache, self.source_cache)
+        # The model only asks whether there is an encoder's output: its keys are in the cache.
+        nothing = torch.zeros((1, 1, 1), dtype=model.dtype, device=self.device)
+        self._read = BaseModelOutput(last_hidden_state=nothing)
+        self._steps = None if capture is None else _StaticSteps(self, sample.logits, capture)
         _prove(self)
+        if self._steps is not None:
+            self._steps.prepare()
 
     def begin(
         self,
@@ -56,11 +77,11 @@ class EncoderDecoder:
         padded = [[*source, *[self._pad] * (width - len(source))] for source in sources]
         sizes = [len(source) for source in sources]
         columns = torch.arange(width, device=self.device)
-        mask = columns < torch.tensor(sizes, device=self.device)[:, None]
+        mask = columns < onto(sizes, self.device)[:, None]
         encoded = self.model.get_encoder()(
-            input_ids=torch.tensor(padded, device=self.device), attention_mask=mask.long()
+            input_ids=onto(padded, self.device), attention_mask=mask.long()
         )
-        self._source.aim(slots, columns.where(mask, self._beyond), sizes)
+        self.source_cache.aim(slots, columns.where(mask, self.source_length), sizes)
         self._cache.is_updated = {}
         return self._decode(slots, tokens, [0] * len(slots), encoded)
 
@@ -69,13 +90,22 @@ class EncoderDecoder:
     ) -> Tensor:
         """Feed each request's beams their next token, which stands at its place in `positions`.
 
-        Returns logits `[requests * beams, vocabulary]` in float32.
+        Returns logits `[requests * beams, vocabulary]` in float32; the next pass may overwrite
+        them.
         """
-        self._source.look(slots)
-        self._cache.is_updated = dict.fromkeys(range(len(self._source.layers)), True)
-        # The model only asks whether there is an encoder's output: its keys are in the cache.
-        nothing = self.model.get_input_embeddings().weight.new_zeros((1, 1, 1))
-        return self._decode(slots, tokens, positions, BaseModelOutput(last_hidden_state=nothing))
+        if self._steps is not None:
+            logits = self._steps.take(slots, tokens, positions)
+            if logits is not None:
+                return logits
+            self._steps = None
+        self.source_cache.look(slots)
+        self.sources_are_read()
+        return self._decode(slots, tokens, positions, self._read)
+
+    def sources_are_read(self) -> None:
+        """Let the next pass take the keys and values of its sources from their cache."""
+        layers = range(len(self.source_cache.layers))
+        self._cache.is_updated = dict.fromkeys(layers, True)
 
     def _decode(
         self,
@@ -85,20 +115,36 @@ class EncoderDecoder:
         encoded: BaseModelOutput,
     ) -> Tensor:
         each = [position for position in positions for _ in range(self.beams)]
-        places = torch.tensor(each, device=self.device)
-        self._own.aim(self._rows(slots), places[:, None], [place + 1 for place in each])
-        with self._positions.at(places):
+        flat = [token for row in tokens for token in row]
+        ids, places = onto([flat, each], self.device)
+        self.own_cache.aim(self.rows_of(slots), places[:, None], [place + 1 for place in each])
+        sizes = [self.source_cache.used[slot] for slot in slots]
+        mask = _seen(onto(sizes, self.device) - 1, max(sizes))
+        logits = self.logits(ids, places, max(each) + 1, mask, encoded)
+        return logits.to(dtype=torch.float32, copy=True)
+
+    def logits(
+        self,
+        ids: Tensor,
+        places: Tensor,
+        length: int,
+        source_mask: Tensor,
+        encoded: BaseModelOutput | None = None,
+    ) -> Tensor:
+        """Run the decoder where the caches aim, over `length` positions of its own.
+
+        `ids` and `places` are `[requests * beams]`; without `encoded` the sources are in the cache.
+        """
+        with self.positions.at(places):
             output = self.model(
-                encoder_outputs=encoded,
-                attention_mask=self._source_mask(slots),
-                decoder_input_ids=torch.tensor(
-                    [token for row in tokens for token in row], device=self.device
-                )[:, None],
-                decoder_attention_mask=_mask(places, max(each) + 1),
+                encoder_outputs=encoded or self._read,
+                attention_mask=source_mask,
+                decoder_input_ids=ids[:, None],
+                decoder_attention_mask=_seen(places, length),
                 past_key_values=self._cache,
                 use_cache=True,
             )
-        logits: Tensor = output.logits[:, -1].to(dtype=torch.float32, copy=True)
+        logits: Tensor = output.logits[:, -1]
         return logits
 
     def reorder(self, slots: Sequence[int], parents: Sequence[Sequence[int]], length: int) -> None:
@@ -110,49 +156,104 @@ class EncoderDecoder:
                     sources.append(slot * self.beams + parent)
                     targets.append(slot * self.beams + beam)
         if targets:
-            self._own.copy(sources, targets, length)
+            self.own_cache.copy(sources, targets, length)
 
     def move(self, source: int, target: int) -> None:
         """Copy a slot over a free one and free it."""
-        self._source.move(source, target)
-        for old, new in zip(self._rows([source]), self._rows([target]), strict=True):
-            self._own.move(old, new)
+        self.source_cache.move(source, target)
+        for old, new in zip(self.rows_of([source]), self.rows_of([target]), strict=True):
+            self.own_cache.move(old, new)
 
     def swap(self, a: int, b: int) -> None:
         """Exchange two slots."""
-        self._source.swap(a, b)
-        for one, other in zip(self._rows([a]), self._rows([b]), strict=True):
-            self._own.swap(one, other)
+        self.source_cache.swap(a, b)
+        for one, other in zip(self.rows_of([a]), self.rows_of([b]), strict=True):
+            self.own_cache.swap(one, other)
 
     def clear(self, slot: int) -> None:
         """Make a slot free."""
-        self._source.clear(slot)
-        for row in self._rows([slot]):
-            self._own.clear(row)
+        self.source_cache.clear(slot)
+        for row in self.rows_of([slot]):
+            self.own_cache.clear(row)
 
-    def _rows(self, slots: Sequence[int]) -> list[int]:
+    def rows_of(self, slots: Sequence[int]) -> list[int]:
+        """Return the rows of the beams of some slots."""
         return [slot * self.beams + beam for slot in slots for beam in range(self.beams)]
-
-    def _source_mask(self, slots: Sequence[int]) -> Tensor:
-        sizes = [self._source.used[slot] for slot in slots]
-        return _mask(torch.tensor(sizes, device=self.device) - 1, max(sizes))
 
     @property
     def _pad(self) -> int:
         return int(self.model.config.pad_token_id or 0)
 
 
-def _mask(last: Tensor, length: int) -> Tensor:
+class _StaticSteps:
+    """Steps of one token a beam in tensors that stay where they are: request n is slot n.
+
+    Slots that take no part, and those that nobody has, compute a token all the same: they write it
+    beyond what there is room for.
+    """
+
+    def __init__(self, decoder: EncoderDecoder, logits: Tensor, capture: Capture) -> None:
+        self._decoder = decoder
+        slots, beams = decoder.slots, decoder.beams
+        # Position, where it is written, the last token of the source, and each beam's token.
+        self._idle = [0, decoder.target_length, 0, *[0] * beams]
+        self._inputs = onto([self._idle] * slots, decoder.device)
+        self._logits = torch.zeros((slots * beams, logits.shape[-1]), device=decoder.device)
+        targets = doubled(LEAST_TARGET, decoder.target_length)
+        sources = doubled(LEAST_SOURCE, decoder.source_length)
+        self._step = StaticStep(self._compute, [doubled(1, slots), targets, sources], capture)
+
+    def prepare(self) -> None:
+        """Capture the steps of short texts, for any number of requests."""
+        with torch.inference_mode():
+            write(self._inputs, [self._idle] * self._decoder.slots)
+            self._step.prepare()
+
+    def take(
+        self, slots: Sequence[int], tokens: Sequence[Sequence[int]], positions: Sequence[int]
+    ) -> Tensor | None:
+        """Take a step and return its logits, None where it cannot be captured."""
+        decoder = self._decoder
+        sizes = [decoder.source_cache.used[slot] for slot in slots]
+        inputs = [self._idle] * decoder.slots
+        for slot, ids, position, size in zip(slots, tokens, positions, sizes, strict=True):
+            inputs[slot] = [position, position, size - 1, *ids]
+        write(self._inputs, inputs)
+        if not self._step.run(max(slots) + 1, max(positions) + 1, max(sizes)):
+            return None
+        rows = decoder.rows_of(slots)
+        ends = [position + 1 for position in positions for _ in range(decoder.beams)]
+        decoder.own_cache.use(rows, ends)
+        span = together(rows)
+        return self._logits[onto(rows, decoder.device) if span is None else span]
+
+    def _compute(self, requests: int, target: int, source: int) -> None:
+        decoder, beams = self._decoder, self._decoder.beams
+        inputs = self._inputs[:requests]
+        places, written = (inputs[:, at, None].expand(-1, beams).flatten() for at in (0, 1))
+        decoder.own_cache.aim_static(requests * beams, written[:, None], target)
+        decoder.source_cache.aim_static(requests, None, source)
+        decoder.sources_are_read()
+        ids = inputs[:, 3:].flatten()
+        mask = _seen(inputs[:, 2], source)
+        self._logits[: requests * beams] = decoder.logits(ids, places, target, mask)
+
+
+def _seen(last: Tensor, length: int) -> Tensor:
     """Return `[rows, 1, 1, length]`: each row sees the positions up to its `last` one."""
     return (torch.arange(length, device=last.device) <= last[:, None])[:, None, None]
 
 
 @torch.inference_mode()
-def _prove(decoder: EncoderDecoder) -> None:
-    """Compare requests in slots with the model alone, so that no unfit architecture goes unnoticed.
+def _sample(model: Any) -> Any:
+    """Return what a pass over one token gives: caches with something in them, and logits."""
+    ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
+    return model(input_ids=ids, decoder_input_ids=ids, use_cache=True)
 
-    This also allocates the caches.
-    """
+
+@torch.inference_mode()
+def _prove(decoder: EncoderDecoder) -> None:
+    """Compare requests in slots with the model alone: no unfit architecture goes unnoticed."""
     model = decoder.model
     sources = [[3, 4, 5, 6], [4, 5]][: decoder.slots]
     slots = list(range(len(sources)))

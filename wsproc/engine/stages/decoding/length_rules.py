@@ -9,13 +9,15 @@ transformers' own, request by request.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
 from transformers.generation import logits_process
+
+from wsproc.engine.models.transfer import onto
 
 _KNOWN = (
     logits_process.NoRepeatNGramLogitsProcessor,
@@ -65,9 +67,9 @@ class LengthRules:
         if self.ngram > 0:
             _ban_repeats(sequences, scores, lengths, self.ngram)
         sizes = list(zip(lengths, min_lengths, max_lengths, strict=True))
-        _set(scores, [at < least for at, least, _ in sizes], self.ends, -math.inf)
-        _force(scores, [at == 1 for at in lengths], self.first)
-        _force(scores, [at == most - 1 for at, _, most in sizes], self.last)
+        _set(scores, _rows(at < least for at, least, _ in sizes), self.ends, -math.inf)
+        _force(scores, _rows(at == 1 for at in lengths), self.first)
+        _force(scores, _rows(at == most - 1 for at, _, most in sizes), self.last)
         return scores
 
 
@@ -75,18 +77,22 @@ def _ids(value: int | list[int] | None) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value or ())
 
 
-def _set(scores: Tensor, rows: Sequence[bool], tokens: Sequence[int], value: float) -> None:
+def _rows(chosen: Iterable[bool]) -> list[int]:
+    """Return the numbers of the rows that are chosen."""
+    return [row for row, is_chosen in enumerate(chosen) if is_chosen]
+
+
+def _set(scores: Tensor, rows: Sequence[int], tokens: Sequence[int], value: float) -> None:
     """Give `tokens` the score `value` in `rows`."""
-    chosen = [row for row, is_chosen in enumerate(rows) if is_chosen]
-    if chosen and tokens:
-        at = torch.tensor(chosen, device=scores.device)[:, None]
-        scores[at, torch.tensor(tokens, device=scores.device)] = value
+    if rows and tokens:
+        at = onto(rows, scores.device)[:, None]
+        scores[at, onto(tokens, scores.device)] = value
 
 
-def _force(scores: Tensor, rows: Sequence[bool], tokens: Sequence[int]) -> None:
+def _force(scores: Tensor, rows: Sequence[int], tokens: Sequence[int]) -> None:
     """Leave no choice but `tokens` in `rows`."""
-    if tokens and any(rows):
-        scores[torch.tensor(rows, device=scores.device)] = -math.inf
+    if rows and tokens:
+        scores[onto(rows, scores.device)] = -math.inf
         _set(scores, rows, tokens, 0.0)
 
 
@@ -99,7 +105,7 @@ def _ban_repeats(sequences: Tensor, scores: Tensor, lengths: Sequence[int], size
     longest = max(lengths)
     if longest < size:
         return
-    at = torch.tensor(lengths, device=scores.device)[:, None]
+    at = onto(lengths, scores.device)[:, None]
     windows = sequences[:, :longest].unfold(1, size, 1)
     behind = torch.arange(1 - size, 0, device=scores.device)
     recent = sequences.gather(1, (at + behind).clamp(min=0))

@@ -18,6 +18,11 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel
 from transformers.generation import logits_process
 
+from wsproc.engine.models.transfer import onto
+
+_UNUSABLE = -1
+"""Stands among tokens for a row that has none."""
+
 _ROW_BY_ROW = (
     logits_process.TemperatureLogitsWarper,
     logits_process.TopKLogitsWarper,
@@ -124,19 +129,27 @@ def choose(
     """
     scores = _processed(logits, policies, tokens)
     fit = scores.amax(dim=-1).isfinite()
-    # A draw from a row that is not a distribution raises, on a GPU for the whole process.
     scores = torch.where(fit[:, None], scores, 0.0)
     chosen = scores.argmax(dim=-1)
     drawn = [row for row, policy in enumerate(policies) if policy.generator is not None]
     if drawn:
-        chances = scores[drawn].softmax(dim=-1)
-        draws = [
-            torch.multinomial(chances[at : at + 1], 1, generator=policies[row].generator)
-            for at, row in enumerate(drawn)
-        ]
-        chosen[drawn] = torch.cat(draws)[:, 0]
-    results = zip(chosen.tolist(), fit.tolist(), strict=True)
-    return [token if usable else None for token, usable in results]
+        at = _index(drawn, chosen)
+        chosen[at] = _draw(scores[at].softmax(dim=-1), [policies[row] for row in drawn])
+    # One answer for all rows, and for both facts of a row: asking waits for the device.
+    told: list[int] = torch.where(fit, chosen, _UNUSABLE).tolist()
+    return [None if token == _UNUSABLE else token for token in told]
+
+
+def _draw(chances: Tensor, policies: Sequence[Policy]) -> Tensor:
+    """Draw a token for each row of `chances` `[rows, vocabulary]` by its own generator.
+
+    It is what `torch.multinomial` does with a row, and gives the same: the greatest chance over
+    noise that is distributed exponentially. That looks at its rows one by one, on the host.
+    """
+    noise = torch.empty_like(chances)
+    for row, policy in enumerate(policies):
+        noise[row : row + 1].exponential_(generator=policy.generator)
+    return (chances / noise).argmax(dim=-1)
 
 
 def _processed(
@@ -152,8 +165,14 @@ def _processed(
             continue
         ids = torch.empty((len(rows), 0), dtype=torch.long, device=logits.device)
         if policy.reads_tokens:
-            ids = torch.tensor([list(tokens[rows[0]])], device=logits.device)
-        scores[rows] = policy.processors(
-            cast("torch.LongTensor", ids), cast("torch.FloatTensor", logits[rows])
+            ids = onto([list(tokens[rows[0]])], logits.device)
+        at = _index(rows, scores)
+        scores[at] = policy.processors(
+            cast("torch.LongTensor", ids), cast("torch.FloatTensor", scores[at])
         )
     return scores
+
+
+def _index(rows: Sequence[int], whole: Tensor) -> Tensor | slice:
+    """Return rows of `whole` as its index; usually they are all there are."""
+    return slice(None) if len(rows) == len(whole) else onto(rows, whole.device)

@@ -2,7 +2,8 @@
 
 Both have the same face: a request is started with a state of its own, and `step` takes the logits
 of several requests and says for each what follows. A state is a value; the caller keeps the new one
-once the whole step is done.
+once the whole step is done. What the host has to know of a step comes in one piece, since asking
+for it means waiting for the device.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList
 
+from wsproc.engine.models.transfer import onto
 from wsproc.engine.stages.decoding.beams import START, BeamSettings, BeamState, beam_step
 from wsproc.engine.stages.decoding.length_rules import LengthRules
 
@@ -102,19 +104,25 @@ class BeamSearch:
         max_lengths = [request.max_length for request in requests]
         shaped = log_probs.unflatten(0, (len(requests), self.beams))
         new = beam_step(state, shaped, lengths, max_lengths, self._settings)
-        at = torch.tensor(lengths, device=logits.device)[:, None, None].expand(-1, self.beams, 1)
-        tokens = new.state.running.gather(2, at)[:, :, 0].tolist()
-        facts = zip(
-            requests, new.state.split(), tokens, new.parents.tolist(), new.over.tolist(),
-            usable(logits, self.beams), strict=True,
-        )  # fmt: skip
-        return [
-            replace(
-                request, state=state, length=request.length + 1, tokens=tuple(tokens),
-                parents=tuple(parents), over=over,
-            ) if fit else None
-            for request, state, tokens, parents, over, fit in facts
-        ]  # fmt: skip
+        flags = torch.stack((new.over, usable(logits, self.beams)), dim=1).long()
+        told = torch.cat((flags, new.tokens, new.parents), dim=1).tolist()
+        facts = zip(requests, new.state.split(), told, strict=True)
+        return [self._next(*fact) for fact in facts]
+
+    def _next(
+        self, request: Request[BeamState], state: BeamState, told: list[int]
+    ) -> Request[BeamState] | None:
+        over, fit, *each = told
+        if not fit:
+            return None
+        return replace(
+            request,
+            state=state,
+            length=request.length + 1,
+            tokens=tuple(each[: self.beams]),
+            parents=tuple(each[self.beams :]),
+            over=bool(over),
+        )
 
     def answer(self, request: Request[BeamState]) -> list[int]:
         """Return the tokens of the best finished beam, without the start token."""
@@ -144,11 +152,12 @@ class GreedySearch:
         """Return the requests after one token; see `Search`."""
         longest = max(request.length for request in requests)
         padded = [[*request.state, *[0] * (longest - request.length)] for request in requests]
-        sequences = torch.tensor(padded, device=logits.device)
+        sequences = onto(padded, logits.device)
         scores = processed(self._rules, requests, sequences, logits.clone())
-        chosen = scores.argmax(dim=-1).tolist()
-        facts = zip(requests, chosen, usable(logits, 1), strict=True)
-        return [self._next(request, token) if fit else None for request, token, fit in facts]
+        fit = usable(logits, 1).long()
+        told = torch.stack((scores.argmax(dim=-1), fit), dim=1).tolist()
+        facts = zip(requests, told, strict=True)
+        return [self._next(request, token) if fit else None for request, (token, fit) in facts]
 
     def _next(self, request: Request[tuple[int, ...]], token: int) -> Request[tuple[int, ...]]:
         length = request.length + 1
@@ -193,8 +202,7 @@ def _alone(
     return result
 
 
-def usable(logits: Tensor, beams: int) -> list[bool]:
+def usable(logits: Tensor, beams: int) -> Tensor:
     """Return for each request whether all its rows of logits are numbers with a greatest one."""
-    peaks = logits.amax(dim=-1).isfinite().unflatten(0, (-1, beams))
-    flags: list[bool] = peaks.all(dim=1).tolist()
-    return flags
+    peaks: Tensor = logits.amax(dim=-1).isfinite().unflatten(0, (-1, beams))
+    return peaks.all(dim=1)
