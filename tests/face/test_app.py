@@ -298,6 +298,16 @@ async def test_openapi_describes_every_endpoint(client):
     assert "open" not in body["properties"]
 
 
+async def test_every_example_of_the_docs_can_be_tried(client):
+    """As it stands there."""
+    schema = (await client.get("/openapi.json")).json()
+    for path, methods in schema["paths"].items():
+        content = methods["post"]["requestBody"]["content"]["application/json"]
+        assert content["examples"]
+        for example in content["examples"].values():
+            assert (await client.post(path, json=example["value"])).status_code == 200
+
+
 async def test_the_docs_page_asks_nobody_else(client):
     """Script and style come from this server, and the policy allows no other."""
     page = await client.get("/docs")

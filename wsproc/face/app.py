@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.models import Example
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -20,20 +21,13 @@ from starlette.types import ASGIApp
 from wsproc.config import ServerConfig
 from wsproc.face.answers import Answer, Cut
 from wsproc.face.bodies import body_of, submit
+from wsproc.face.endpoints import Endpoint, described, endpoint_of
 from wsproc.face.exchange import Desk
 from wsproc.face.faults import Refused, finding
-from wsproc.face.forms import LINES, TEXT, WHOLE, Form
 from wsproc.face.guard import PEER, Guard, refusal, too_large
 from wsproc.face.pages import add_docs
 from wsproc.frames.client import Submit
 from wsproc.health import Judge
-
-PATHS: dict[str, tuple[str, Form]] = {
-    "process": ("/process-stream", LINES),
-    "batch": ("/process-batch", WHOLE),
-    "generate": ("/generate-stream", TEXT),
-}
-"""Where the built-in tasks are; one of a deployment's own is at /NAME-stream, in lines."""
 
 
 def make_app(
@@ -61,9 +55,9 @@ def make_app(
     )
     app.router.route_class = JsonRoute
     for name, task in desk.registry.requests.items():
-        path, form = PATHS.get(name, (f"/{name}-stream", LINES))
-        endpoint = _endpoint(task, form, desk, config, cut)
-        app.post(path, name=name, **_described(task, form))(endpoint)
+        where = endpoint_of(name)
+        endpoint = _endpoint(task, where, desk, config, cut)
+        app.post(where.path, name=name, **described(task, where.form))(endpoint)
     _add_probe(app, "/healthz", "healthy", health)
     _add_probe(app, "/readyz", "ready", ready)
     add_docs(app)
@@ -97,7 +91,7 @@ class _JsonRequest(Request):
 
 
 def _endpoint(
-    task: type[Submit], form: Form, desk: Desk, config: ServerConfig, cut: Cut
+    task: type[Submit], where: Endpoint, desk: Desk, config: ServerConfig, cut: Cut
 ) -> Callable[..., Any]:
     """Return what FastAPI calls with the request and its body."""
 
@@ -109,32 +103,21 @@ def _endpoint(
         return Answer(
             desk,
             job,
-            form,
+            where.form,
             client=_client(request),
             peer=request.scope[PEER],
             send_timeout_s=config.send_timeout_s,
             cut=cut,
         )
 
-    endpoint.__annotations__["body"] = body_of(task)
+    tried = {name: Example(value=body) for name, body in where.examples.items()}
+    endpoint.__annotations__["body"] = Annotated[body_of(task), Body(openapi_examples=tried)]
     return endpoint
 
 
 def _client(request: Request) -> str:
     """Return whose job this is: all that come from one address share what a connection has."""
     return f"http:{request.client.host if request.client else '?'}"
-
-
-def _described(task: type[Submit], form: Form) -> dict[str, Any]:
-    """Return what the page at /docs says of an endpoint."""
-    answers: dict[int, dict[str, Any]] = {
-        200: {"description": "The job's frames or result", "content": {form.media_type: {}}},
-        413: {"description": "Too large"},
-        429: {"description": "Too many jobs; see Retry-After"},
-        503: {"description": "Not now; see Retry-After"},
-    }
-    summary = (task.__doc__ or task.__name__).strip().partition("\n")[0]
-    return {"summary": summary, "response_class": Response, "responses": answers}
 
 
 def _add_probe(app: FastAPI, path: str, word: str, judge: Judge) -> None:

@@ -69,9 +69,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the frames of a job are written to a client."""
+    """How the frames of a job are written to a client, and that in words."""
 
     media_type: str
+    words: str
     write: Callable[[Frames, Reply], Awaitable[None]]
 
 
@@ -107,9 +108,18 @@ async def _whole(frames: Frames, reply: Reply) -> None:
             await reply.write(line(frame), more=False)
 
 
-LINES = Form("application/x-ndjson", _lines)
-TEXT = Form("text/plain; charset=utf-8", _text)
-WHOLE = Form("application/json", _whole)
+LINES = Form(
+    "application/x-ndjson",
+    "One JSON object a line, as soon as it is known, keyed by `status`. The last one is `completed`"
+    " with the whole `result`, or `error`.",
+    _lines,
+)
+TEXT = Form(
+    "text/plain; charset=utf-8",
+    "The text, as it is written. An answer that is cut off in the middle has failed.",
+    _text,
+)
+WHOLE = Form("application/json", "One JSON object with the whole `result`.", _whole)
 
 
 def line(frame: JobFrame) -> bytes:
