@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import socket
@@ -36,6 +37,17 @@ TEXT = (
     "and Grace slept through it. Then it rained until the morning."
 )
 NO_MODELS = [part for stage in STAGES for part in (f"--{stage}", "none")]
+ECHO = """
+from typing import Literal
+from wsproc import Submit, TaskResult
+class Echo(Submit):
+    type: Literal['echo'] = 'echo'
+    word: str
+async def echo(request, job):
+    yield TaskResult({'word': request.word})
+def register(registry):
+    registry.add(Echo, echo)
+"""
 ESCAPE = "\x1b"
 
 
@@ -412,18 +424,7 @@ async def test_serve_lets_in_the_origins_that_it_was_told():
 
 async def test_serve_adds_tasks_of_ones_own(tmp_path):
     """`--tasks MODULE:FUNCTION` is called with the registry before the server starts."""
-    module = (
-        "from typing import Literal\n"
-        "from wsproc import Submit, TaskResult\n"
-        "class Echo(Submit):\n"
-        "    type: Literal['echo'] = 'echo'\n"
-        "    word: str\n"
-        "async def echo(request, job):\n"
-        "    yield TaskResult({'word': request.word})\n"
-        "def register(registry):\n"
-        "    registry.add(Echo, echo)\n"
-    )
-    (tmp_path / "own_tasks.py").write_text(module)
+    (tmp_path / "own_tasks.py").write_text(ECHO)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     arguments = ("--tasks", "own_tasks:register")
     async with serving_process(*arguments, env=environment) as (_, _, address):
@@ -523,6 +524,39 @@ async def test_serve_says_what_is_wrong_in_one_sentence(arguments, code, words):
     assert words in done.err
     assert "Traceback" not in done.err
     assert done.out == ""
+
+
+async def test_serve_sends_spans_over_otlp(tmp_path):
+    """`--otel` sends what the standard variables say, the last spans as the server ends."""
+    received: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        assert length is not None
+        received.put_nowait((head.split()[1].decode(), await reader.readexactly(int(length[1]))))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    (tmp_path / "own_tasks.py").write_text(ECHO)
+    async with await asyncio.start_server(collect, "127.0.0.1", 0) as collector:
+        port = collector.sockets[0].getsockname()[1]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(tmp_path),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
+        }
+        arguments = ("--otel", "--tasks", "own_tasks:register")
+        async with serving_process(*arguments, env=environment) as (process, _, address):
+            async with wsproc.connect(address) as client:
+                await (await client.submit("echo", word="hi")).result()
+            process.send_signal(signal.SIGTERM)
+            assert (await finished(process)).code == 0
+        path, body = received.get_nowait()
+    assert path == "/v1/traces"
+    assert b"wsproc echo" in body
+    assert b"wsproc.outcome" in body
 
 
 async def test_serve_warns_when_others_can_reach_it():

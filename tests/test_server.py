@@ -14,6 +14,7 @@ from typing import Literal
 import orjson
 import pytest
 import yaml
+from structlog.contextvars import get_contextvars
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -29,6 +30,7 @@ from wsproc.events import (
     JobAccepted,
     JobEnded,
     JobRejected,
+    label,
 )
 from wsproc.frames.client import Submit
 from wsproc.schema import json_schema
@@ -832,6 +834,34 @@ async def test_job_ends_are_told_by_outcome(quiet: None):
         ("broken", "engine_error", None),
         ("gone", "cancelled", "disconnect"),
     ]
+
+
+async def test_log_lines_of_a_job_have_its_ids(caplog: pytest.LogCaptureFixture):
+    """Those of its task, of what it starts, and of its end: connection, session and job."""
+    lines: list[dict[str, object]] = []
+
+    class Ids(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append({"event": record.getMessage(), **get_contextvars()})
+
+    async def talkative(request: Own, job: JobContext):
+        logging.getLogger("somebody.else").warning("working")
+        raise ValueError("no")
+        yield
+
+    server = fake_server(FakeEngine())
+    server.registry.add(Own, talkative)
+    handler = Ids()
+    logging.getLogger().addHandler(handler)
+    try:
+        async with server, connected(server) as wire:
+            welcome = wire.frames[0]
+            await wire.send(type="own", id="a", what="x")
+            await wire.next("done")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    ids = {"connection": 1, "session": label(welcome["session"]), "job": "a"}
+    assert lines == [{"event": said} | ids for said in ("working", "a task raised", "job ended")]
 
 
 # --- going away -----------------------------------------------------------------------------------

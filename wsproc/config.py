@@ -148,6 +148,13 @@ class ServeConfig(ServerConfig):
             metavar="MODULE:FUNCTION",
         ),
     ] = ()
+    otel: Annotated[
+        bool,
+        Setting(
+            "Send a span for each job over OTLP; the standard OTEL_ variables say where. Needs"
+            " the extra wsproc[otel]."
+        ),
+    ] = False
     log_level: Annotated[
         Literal["auto", "debug", "info", "warning", "error"],
         Setting("What is logged; auto is warning on a terminal, else info."),

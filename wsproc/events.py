@@ -14,6 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+FAULTS = ("internal", "engine_error", "out_of_memory", "lost")
+"""Outcomes of jobs that are ours to mend: not a client's doing, and not a lack of room or time."""
+
 logger = logging.getLogger("wsproc.events")
 
 

@@ -30,6 +30,7 @@ from structlog.typing import EventDict, ExceptionRenderer, ExceptionTransformer,
 
 from wsproc.engine.tracebacks import describe
 from wsproc.events import (
+    FAULTS,
     Answered,
     Connected,
     Disconnected,
@@ -51,9 +52,6 @@ bound = structlog.contextvars.bound_contextvars
 WAITING_LINES = 10_000
 FLUSH_S = 2.0
 """How long the last lines may take at the end: the reader of stderr may have stopped for ever."""
-
-_FAULTS = ("internal", "engine_error", "out_of_memory", "lost")
-"""Outcomes of jobs that an operator should see even if only warnings are logged."""
 
 _PROBES = ("/healthz", "/readyz")
 """What balancers ask every few seconds; nobody wants to read that."""
@@ -86,7 +84,7 @@ class LogReader:
                 told = _peer(peer) | {"code": code, "reason": reason}
                 self._connections.warning("handshake refused", extra=told)
             case JobEnded(outcome=outcome):
-                level = logging.WARNING if outcome in _FAULTS else logging.INFO
+                level = logging.WARNING if outcome in FAULTS else logging.INFO
                 if self._jobs.isEnabledFor(level):
                     self._jobs.log(level, "job ended", extra=_ended(event))
             case WorkerProbed(worker, took_s, str(error)):

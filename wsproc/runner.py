@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from wsproc.engine import EngineError
 from wsproc.events import JobEnded
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
@@ -74,14 +76,15 @@ class Runner:
             on_begin=lambda: self._session.begin(job.id, time.monotonic()),
             input=self._open(job),
         )
-        task = loop.create_task(self._run(job, context), name=f"job {job.id}")
+        with bound_contextvars(job=job.id):  # for the log lines of the job and of its end
+            task = loop.create_task(self._run(job, context), name=f"job {job.id}")
+            # The end is told by a callback: a task that is cancelled before it ran a line runs no
+            # `finally` of its own, and its job would be left without an end.
+            task.add_done_callback(lambda _: self._end(job, context, task))
         self._tasks[job.id] = task
         if job.deadline is not None:
             timer = loop.call_later(max(0.0, job.deadline - time.monotonic()), self._expire, job.id)
             task.add_done_callback(lambda _: timer.cancel())
-        # The end is told by a callback: a task that is cancelled before it ran a line runs no
-        # `finally` of its own, and its job would be left without an end.
-        task.add_done_callback(lambda _: self._end(job, context, task))
 
     def _open(self, job: Job) -> JobInput | None:
         """Return the input of a job that is to be fed, and wait for the first of it."""

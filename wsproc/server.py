@@ -23,6 +23,7 @@ from wsproc.config import ServerConfig
 from wsproc.connection import Connection
 from wsproc.engine import Engine
 from wsproc.events import HandshakeRefused, Peer, Reader, Readers
+from wsproc.extras import missing
 from wsproc.frames.errors import CloseCode
 from wsproc.gate import Gate
 from wsproc.guarded import GuardedSocket, guarded_by
@@ -54,10 +55,6 @@ _TOO_MANY = {
     "too many of one address": "too many connections from your address",
 }
 """Why a socket is not welcome, by what the gate says."""
-
-
-class MissingExtra(ImportError):
-    """A setting asks for an optional part whose libraries are not installed."""
 
 
 class Server:
@@ -266,10 +263,7 @@ class Server:
         try:
             from wsproc.face import Desk, Face
         except ModuleNotFoundError as error:
-            raise MissingExtra(
-                f"the HTTP face needs {error.name}, which is not installed: pip install"
-                " 'wsproc[http]'"
-            ) from error
+            raise missing("the HTTP face", "http", error) from error
         desk = Desk(
             config,
             self._offer,

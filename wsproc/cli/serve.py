@@ -7,7 +7,8 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,26 +17,19 @@ import typer
 
 from wsproc.cli.config_flags import from_flags, with_flags_of
 from wsproc.cli.exits import ExitCode, fail
+from wsproc.cli.load_settings import given_models, given_tables, load_settings
 from wsproc.cli.panel import announce
 from wsproc.cli.print_config import as_toml
-from wsproc.cli.settings import parse_options, parse_pairs
 from wsproc.cli.terminal import Steady, err, out
-from wsproc.config import OWN, ServeConfig, ServerConfig, environment
+from wsproc.config import OWN, ServeConfig, ServerConfig
 from wsproc.engine import ModelUnavailable
 from wsproc.engine.config import MODELS
+from wsproc.events import Reader
+from wsproc.extras import MissingExtra
 from wsproc.logs import Logs
-from wsproc.server import MissingExtra, Server
-from wsproc.sources import (
-    CONFIG_VARIABLE,
-    ConfigError,
-    Given,
-    Loaded,
-    Place,
-    from_environment,
-    from_toml,
-    load,
-)
+from wsproc.server import VERSION, Server
 from wsproc.tasks import TaskRegistry, default_registry
+from wsproc.tracing import TraceReader, otlp_provider
 
 logger = logging.getLogger("wsproc.cli")
 
@@ -108,11 +102,11 @@ def serve(
         "entities": entities,
         "generation": generation,
     }
-    loaded = _load(
+    loaded = load_settings(
         config,
         [
-            *_models(models, stages),
-            *_tables(setting or (), stage or ()),
+            *given_models(models, stages),
+            *given_tables(setting or (), stage or ()),
             *from_flags(ServeConfig, context),
         ],
     )
@@ -122,58 +116,32 @@ def serve(
     chosen = loaded.config
     logs = Logs(chosen.log_level, chosen.log_format)
     try:
-        asyncio.run(_serve(chosen, _registry(chosen.tasks), logs))
+        with _traces(chosen.otel) as readers:
+            asyncio.run(_serve(chosen, _registry(chosen.tasks), logs, readers))
     finally:
         logs.close()
 
 
-def _load(file: Path | None, flags: Iterable[Given]) -> Loaded[ServeConfig]:
-    """Return the settings from all sources; leave with a sentence for each mistake."""
-    variables = environment()
-    named = file or variables.get(CONFIG_VARIABLE)
+@contextmanager
+def _traces(wanted: bool) -> Iterator[Sequence[Reader]]:
+    """Yield a reader that sends spans, if they are wanted; send the last ones at the end."""
+    if not wanted:
+        yield ()
+        return
     try:
-        return load(
-            ServeConfig,
-            [
-                *(from_toml(_read(Path(named)), str(named)) if named else ()),
-                *from_environment(variables, ServeConfig),
-                *flags,
-            ],
-        )
-    except ConfigError as error:
-        fail("\nwsproc: ".join(error.mistakes), ExitCode.USAGE)
+        provider = otlp_provider(VERSION)
+    except MissingExtra as error:
+        fail(f"--otel: {error}", ExitCode.USAGE)
+    yield (TraceReader(provider.get_tracer("wsproc", VERSION)),)
+    provider.shutdown()
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError([f"{file}: the settings cannot be read: {reason}"]) from None
-
-
-def _models(preset: str | None, stages: Mapping[str, str | None]) -> Iterator[Given]:
-    """Yield what the flags say of models: a preset first, then single stages."""
-    if preset is not None:
-        yield Given(("engine", "models"), preset, Place.FLAG, "--models")
-    for name, model in stages.items():
-        if model is not None:
-            yield Given(("engine", "models", name), model, Place.FLAG, f"--{name}")
-
-
-def _tables(settings: Sequence[str], stages: Sequence[str]) -> Iterator[Given]:
-    """Yield what is written NAME=VALUE: settings of one stage, and stages of one's own."""
-    for name, values in parse_options("--set", settings).items():
-        for key, value in values.items():
-            yield Given(("engine", "settings", name, key), value, Place.FLAG, "--set")
-    for name, factory in parse_pairs("--stage", stages).items():
-        yield Given(("engine", "own_stages", name), factory, Place.FLAG, "--stage")
-
-
-async def _serve(config: ServerConfig, registry: TaskRegistry, logs: Logs) -> None:
+async def _serve(
+    config: ServerConfig, registry: TaskRegistry, logs: Logs, readers: Sequence[Reader]
+) -> None:
     say = _say_in_log if logs.json else _say
     _check_address(config.host, config.port)
-    server = _server(config, registry)
+    server = _server(config, registry, readers)
     server.metrics.count_lost_lines(logs)
     await _start(server, say)
     # Signals are handled before anyone can read the address and send one.
@@ -188,12 +156,12 @@ async def _serve(config: ServerConfig, registry: TaskRegistry, logs: Logs) -> No
     say("wsproc has ended")
 
 
-def _server(config: ServerConfig, registry: TaskRegistry) -> Server:
+def _server(config: ServerConfig, registry: TaskRegistry, readers: Sequence[Reader]) -> Server:
     """Return the server; leave with a sentence where a part of it is not installed."""
     if config.http_port is not None:
         _check_address(config.http_host or config.host, config.http_port, "http-")
     try:
-        return Server(config, registry=registry)
+        return Server(config, registry=registry, readers=readers)
     except MissingExtra as error:
         fail(f"--http-port: {error}", ExitCode.USAGE)
 
