@@ -170,7 +170,7 @@ async def test_a_connection_serves_one_request_after_another():
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_a_client_that_goes_away_cancels_its_job(path: str, how: str):
+async def test_a_client_that_goes_away_cancels_its_job(path: str, how: str, caplog):
     """At once, while nothing is being sent: the device is free, the slot is back, and its
     neighbours, on HTTP and on WebSocket, feel nothing.
     """
@@ -193,6 +193,10 @@ async def test_a_client_that_goes_away_cancels_its_job(path: str, how: str):
         raw.socket.close() if how == "close" else raw.reset()
         await call.cancelled.wait()
         await until(lambda: server.admission.live == 2)
+        status = "200" if path == "/process-stream" else "499"
+        figure = f'wsproc_http_answers_total{{path="{path}",status="{status}"}} 1.0'
+        assert figure in (await http(server, "/metrics"))[2].decode()
+        assert "cut off" not in caplog.text
         assert not any(one.cancelled.is_set() for one in neighbours)
         for one in neighbours:
             plausible(one)

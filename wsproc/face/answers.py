@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from wsproc.events import Peer, PeerStalled
 from wsproc.face.exchange import Desk
+from wsproc.face.faults import Refused
 from wsproc.face.forms import Broken, Form, Reply, Stalled
 from wsproc.frames.client import Submit
 from wsproc.job import StopReason
@@ -58,10 +59,14 @@ class Answer(Response):
             try:
                 reply = Reply(send, self._form.media_type, self._send_timeout_s)
                 await self._form.write(exchange, reply)
+            except Refused:
+                if not gone.done():  # else nobody is there to be told
+                    raise
             except Broken as broken:
-                self._note(broken)
-                self._cut(scope.get("client"))
-                await gone
+                if not gone.done():
+                    self._note(broken)
+                    self._cut(scope.get("client"))
+                    await gone
             finally:
                 gone.cancel()
 
