@@ -12,6 +12,7 @@ from wsproc.engine.messages import (
     Cancel,
     Load,
     Loading,
+    Logged,
     Message,
     Open,
     Outcomes,
@@ -53,6 +54,7 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Ping, NUMBERS),
     st.builds(Pong, NUMBERS),
     st.builds(Loading, TEXTS),
+    st.builds(Logged, NUMBERS, TEXTS, TEXTS, TEXTS),
     st.builds(
         Ready,
         st.dictionaries(TEXTS, VALUES, max_size=2),

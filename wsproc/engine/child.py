@@ -7,6 +7,7 @@ child, even in the middle of a step.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from wsproc.engine.recorder import FlightRecorder
 from wsproc.engine.stages.stage import Stage
 from wsproc.engine.warm_up import warm_up
 from wsproc.engine.worker import Worker
+from wsproc.engine.worker_logs import send_logs
 
 _PIECE = 1 << 18
 
@@ -33,6 +35,7 @@ class SocketLink:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._unpacker = Unpacker()
+        self._sending = threading.Lock()  # any thread may log
 
     def receive(self, wait: bool) -> Sequence[Message] | None:
         """Return the whole messages that have come; None once the pool is gone."""
@@ -51,8 +54,10 @@ class SocketLink:
 
     def send(self, message: Message) -> None:
         """Send a message; a pool that is gone is noticed by the next `receive`."""
+        packed = pack(message, time.monotonic())
         try:
-            self._socket.sendall(pack(message, time.monotonic()))
+            with self._sending:
+                self._socket.sendall(packed)
         except (BrokenPipeError, ConnectionError):
             return
 
@@ -60,9 +65,10 @@ class SocketLink:
 def main() -> None:
     """Run a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    faulthandler.enable()  # where a native library crashes, stderr tells what called it
     threading.Thread(target=_die_with_parent, args=(int(sys.argv[2]),), daemon=True).start()
     link = SocketLink(socket.socket(fileno=int(sys.argv[1])))
+    send_logs(link.send)
     stages = _load(link)
     if stages is not None:
         recorder = FlightRecorder(int(sys.argv[3]))

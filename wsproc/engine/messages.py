@@ -98,6 +98,18 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """From a worker: a line for the log of its pool; `level` is that of the module logging,
+    `exception` in words, or nothing.
+    """
+
+    level: int
+    logger: str
+    text: str
+    exception: str
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """From a worker: what its steps were made of since it last told, by stage."""
 
@@ -105,7 +117,7 @@ class Steps:
 
 
 Message: TypeAlias = (
-    Load | Open | Cancel | Ping | Loading | Ready | Broken | Outcomes | Pong | Steps
+    Load | Open | Cancel | Ping | Loading | Ready | Broken | Outcomes | Pong | Logged | Steps
 )
 
 
@@ -223,6 +235,7 @@ _FROM_JSON: Mapping[str, Callable[[list[Any], float], Message]] = {
     "ping": _plain(Ping),
     "pong": _plain(Pong),
     "loading": _plain(Loading),
+    "logged": _plain(Logged),
     "ready": _plain(Ready),
     "steps": _steps,
 }

@@ -32,6 +32,7 @@ from wsproc.engine.messages import (
     Broken,
     Cancel,
     Loading,
+    Logged,
     Message,
     Open,
     Outcomes,
@@ -41,6 +42,7 @@ from wsproc.engine.messages import (
     pack,
 )
 from wsproc.engine.tally import StageTally
+from wsproc.engine.worker_logs import write
 
 logger = logging.getLogger("wsproc.engine")
 
@@ -170,6 +172,8 @@ class Place:
                 self._count(stages)
             case Loading(text):
                 self.report(text)
+            case Logged():
+                write(message, self.name)
             case Ready(facts, samples) if self._ready is not None and not self._ready.done():
                 self._samples = deque(samples.items())
                 self._ready.set_result(facts)
