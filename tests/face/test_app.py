@@ -101,6 +101,23 @@ async def test_process_batch_is_one_object(client, body: dict[str, Any]):
         assert whole["result"]["text_length"] == len(TEXT)
 
 
+SPAN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "meta", "told"),
+    [(SPAN, None, SPAN), (SPAN, {"mine": 1}, None), ("nonsense", None, None), (None, None, None)],
+)
+async def test_a_job_belongs_to_the_span_of_its_request(client, sent, meta, told):
+    """By the header of W3C Trace Context, unless the client has its own `meta`."""
+    headers = {} if sent is None else {"traceparent": sent}
+    body = {"text": TEXT} if meta is None else {"text": TEXT, "meta": meta}
+    answer = await client.post("/process-batch", json=body, headers=headers)
+    assert answer.json().get("meta") == (meta or ({"traceparent": told} if told else None))
+    (ended,) = [event for event in client.told if isinstance(event, JobEnded)]
+    assert ended.traceparent == told
+
+
 async def test_a_task_of_ones_own_has_an_endpoint_too():
     """At /NAME-stream, with its own fields."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -28,6 +29,8 @@ from wsproc.face.guard import PEER, Guard, refusal, too_large
 from wsproc.face.pages import add_docs
 from wsproc.frames.client import Submit
 from wsproc.health import Judge
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def make_app(
@@ -97,7 +100,7 @@ def _endpoint(
 
     async def endpoint(request: Request, body: BaseModel) -> Response:
         try:
-            job = submit(task, body)
+            job = _traced(submit(task, body), request.headers.get("traceparent"))
         except ValidationError as error:
             raise RequestValidationError(_in_body(error)) from None
         return Answer(
@@ -113,6 +116,13 @@ def _endpoint(
     tried = {name: Example(value=body) for name, body in where.examples.items()}
     endpoint.__annotations__["body"] = Annotated[body_of(task), Body(openapi_examples=tried)]
     return endpoint
+
+
+def _traced(job: Submit, traceparent: str | None) -> Submit:
+    """Put the header of W3C Trace Context where jobs have it, unless the client gave a `meta`."""
+    if "meta" in job.model_fields_set or not _TRACEPARENT.fullmatch(traceparent or ""):
+        return job
+    return job.model_copy(update={"meta": {"traceparent": traceparent}})
 
 
 def _client(request: Request) -> str:
