@@ -2,8 +2,21 @@
 
 import pytest
 
+from wsproc.auth import Denied, Grant, Verdict
+from wsproc.auth.bearer import BEARER_PREFIX, disguise
+from wsproc.auth.grant import UNKNOWN
 from wsproc.frames.errors import CloseCode
-from wsproc.handshake import choose_subprotocol, host_allowed, origin_allowed, refuse
+from wsproc.handshake import (
+    ANYBODY,
+    Ask,
+    Decision,
+    Knock,
+    Refusal,
+    choose_subprotocol,
+    decide,
+    host_allowed,
+    origin_allowed,
+)
 
 HERE = "127.0.0.1:8765"
 
@@ -16,10 +29,15 @@ HERE = "127.0.0.1:8765"
         (["other", "wsproc.v1"], "wsproc.v1"),
         (["wsproc.v2"], "wsproc.v2"),
         (["wsproc.v2", "other"], "wsproc.v2"),
+        ([disguise("secret"), "wsproc.v1"], "wsproc.v1"),
+        ([disguise("secret"), "wsproc.v2"], "wsproc.v2"),
+        ([disguise("secret")], None),
     ],
 )
 def test_ours_is_chosen_wherever_it_stands(offered: list[str], chosen: str | None):
-    """An unknown one alone is echoed, so that a browser sees the close code behind it."""
+    """An unknown one alone is echoed, so that a browser sees the close code behind it; a token
+    never is.
+    """
     assert choose_subprotocol(offered) == chosen
 
 
@@ -79,15 +97,95 @@ def test_hosts(host: str | None, bound_to: str, allowed: tuple[str, ...], may: b
     assert host_allowed(host, bound_to, allowed) is may
 
 
-def test_refusals_have_the_codes_of_the_protocol():
-    """The origin is looked at first: a page that may not connect learns nothing else."""
-    assert refuse(None, None, HERE, ()) is None
-    assert refuse("wsproc.v1", None, HERE, ()) is None
-    wrong_protocol = refuse("other", None, HERE, ())
-    wrong_origin = refuse("other", "http://evil.example", HERE, ())
-    assert wrong_protocol is not None
-    assert wrong_protocol.code is CloseCode.SUBPROTOCOL
-    assert wrong_origin is not None
-    assert wrong_origin.code is CloseCode.FORBIDDEN
-    for refusal in (wrong_protocol, wrong_origin):
-        assert len(refusal.reason.encode()) <= 123
+CHROMIUM = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0"
+
+
+class Alice:
+    """Knows alice's token and bob's, who may not come in."""
+
+    def check(self, token: str) -> Verdict:
+        """Judge a token."""
+        if token == "bob":
+            return Denied("this principal may not come in", CloseCode.FORBIDDEN)
+        return Grant("alice") if token == "secret" else UNKNOWN
+
+
+def knock(**said) -> Knock:
+    """Return what a client says that speaks to this server."""
+    return Knock(**{"host": HERE, **said})
+
+
+@pytest.mark.parametrize("offered", [(), ("wsproc.v1",), ("other", "wsproc.v1")])
+def test_where_no_token_is_asked_for_everybody_comes_in(offered: tuple[str, ...]):
+    """Whatever token is presented is not looked at."""
+    for said in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer"}):
+        assert decide(knock(offered=offered, **said), (), None) == ANYBODY
+
+
+@pytest.mark.parametrize(
+    ("said", "decision"),
+    [
+        ({"authorization": "Bearer secret"}, Grant("alice")),
+        ({"offered": ("wsproc.v1", disguise("secret"))}, Grant("alice")),
+        ({}, Ask.AUTH_FRAME),
+        ({"offered": ("wsproc.v1",)}, Ask.AUTH_FRAME),
+        ({"authorization": "Basic YTpi"}, Ask.AUTH_FRAME),
+    ],
+)
+def test_a_token_opens_and_without_one_it_is_asked_for(said: dict, decision: Decision):
+    """In the header or beside the subprotocol."""
+    assert decide(knock(**said), (), Alice()) == decision
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "status"),
+    [
+        ({"authorization": "Bearer wrong"}, 4401, 401),
+        ({"authorization": "Bearer"}, 4401, 401),
+        ({"authorization": "Bearer bob"}, 4403, 403),
+        ({"offered": ("wsproc.v1", disguise("wrong"))}, 4401, 401),
+        ({"offered": ("wsproc.v1", BEARER_PREFIX + "!")}, 4401, 401),
+        ({"offered": (disguise("secret"),)}, 4406, 400),
+        ({"offered": ("wsproc.v2", disguise("secret"))}, 4406, None),
+        ({"offered": ("wsproc.v2",)}, 4406, None),
+        ({"origin": "http://evil.example", "authorization": "Bearer secret"}, 4403, 403),
+        ({"origin": "http://evil.example", "authorization": "Bearer wrong"}, 4403, 403),
+        ({"origin": "http://evil.example", "offered": ("wsproc.v2",)}, 4403, 403),
+    ],
+)
+def test_refusals_have_the_codes_of_the_protocol(said: dict, code: int, status: int | None):
+    """The origin goes first: a page that may not connect learns nothing else. Nothing that was
+    presented is in the words, and they fit into a close.
+    """
+    refusal = decide(knock(**said), (), Alice())
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.status) == (code, status)
+    assert len(refusal.reason.encode()) <= 123
+    assert not {"secret", "wrong", disguise("secret")} & set(refusal.reason.split())
+
+
+@pytest.mark.parametrize(
+    ("said", "by_status"),
+    [
+        ({"origin": "http://evil.example", "user_agent": CHROMIUM}, False),
+        ({"origin": "null", "user_agent": CHROMIUM}, False),
+        ({"origin": "http://evil.example", "user_agent": "Python/3.11 websockets/17.4"}, True),
+        ({"origin": "http://evil.example"}, True),
+        ({"authorization": "Bearer wrong"}, True),
+        ({"authorization": "Bearer wrong", "user_agent": CHROMIUM}, True),
+        ({"offered": ("wsproc.v2",)}, False),
+    ],
+)
+def test_each_is_refused_in_the_way_it_can_read(said: dict, by_status: bool):
+    """A browser sees close codes and no status; it sends an Origin and calls itself Mozilla."""
+    asks = knock(**said)
+    refusal = decide(asks, (), Alice())
+    assert isinstance(refusal, Refusal)
+    assert refusal.by_status(asks) is by_status
+
+
+def test_what_was_presented_is_in_no_repr():
+    """A knock may be logged."""
+    asks = knock(authorization="Bearer secret", offered=(disguise("secret"),))
+    assert "secret" not in repr(asks)
+    assert disguise("secret") not in repr(asks)

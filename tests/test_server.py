@@ -617,7 +617,7 @@ async def test_subprotocols(server: Server, offered, chosen, quiet: None):
 )
 async def test_refusals_that_a_browser_can_read(server: Server, options: dict, code: int, quiet):
     """The handshake succeeds and the close says why; no welcome comes before."""
-    async with connect(server.url, **options) as socket_:
+    async with connect(server.url, user_agent_header="Mozilla/5.0", **options) as socket_:
         wire = Wire(socket_)
         assert await wire.closed() == code
         assert wire.frames == []
@@ -780,8 +780,9 @@ async def test_what_happens_is_told_to_readers(quiet: None):
             await wire.next("rejected")
             await wire.send(type="nothing")
             await wire.next("error")
+        browser = {"origin": "https://bad.example", "user_agent_header": "Mozilla/5.0"}
         with pytest.raises(ConnectionClosed):
-            async with connect(server.url, origin="https://bad.example") as socket_:
+            async with connect(server.url, **browser) as socket_:
                 await socket_.recv()
     peers = [one.peer for one in told if isinstance(one, Connected | HandshakeRefused)]
     assert [one.connection for one in peers] == [1, 2]

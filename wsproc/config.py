@@ -15,9 +15,11 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from wsproc.auth.config import AuthConfig
 from wsproc.engine import EngineConfig
 from wsproc.frames.server import Limits
 from wsproc.setting import Setting
+from wsproc.tls import TlsConfig
 
 PREFIX = "WSPROC_"
 """What the variables of the environment begin with."""
@@ -27,7 +29,7 @@ LIMITS = "Limits"
 TIMES = "Times, in seconds"
 OWN = "Tasks and stages of your own"
 
-_STRICT = ConfigDict(extra="forbid", validate_default=True)
+_STRICT = ConfigDict(extra="forbid", validate_default=True, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -93,6 +95,12 @@ class ServerConfig:
     message_burst: Annotated[
         int, Setting("Messages that it may send at once.", LIMITS, least=1)
     ] = 400
+    max_jobs_per_principal: Annotated[
+        int, Setting("Jobs of one token's owner at a time; 0 is no limit.", LIMITS, least=0)
+    ] = 0
+    max_connections_per_principal: Annotated[
+        int, Setting("Connections of one token's owner; 0 is no limit.", LIMITS, least=0)
+    ] = 0
     outbox_bytes: Annotated[
         int,
         Setting("Bytes that wait for one slow reader before its jobs pause.", LIMITS, least=1000),
@@ -120,6 +128,8 @@ class ServerConfig:
         ),
     ] = 15.0
     drain_s: Annotated[float, Setting("For an orderly end.", TIMES, least=0)] = 5.0
+    auth: AuthConfig = field(default_factory=AuthConfig)
+    tls: TlsConfig = field(default_factory=TlsConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def limits(self) -> Limits:

@@ -99,7 +99,12 @@ class Connection:
         self._carry_out(self.session.leave(StopReason.SHUTDOWN))
         self._work.set()
         await self._runner.finished()
-        self._end(Close(code, reason))
+        self.end(Close(code, reason))
+
+    def end(self, close: Close) -> None:
+        """Close once everything is sent that waits; the first who closes decides the code."""
+        self._close = self._close or close
+        self._work.set()
 
     def abort(self) -> None:
         """Cut the connection: a peer that reads nothing would hang every way of closing it."""
@@ -131,13 +136,9 @@ class Connection:
     def _carry_out(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Close):
-                self._end(action)
+                self.end(action)
             else:
                 self._runner.carry_out(action)
-
-    def _end(self, close: Close) -> None:
-        self._close = self._close or close
-        self._work.set()
 
     # --- out ------------------------------------------------------------------------------------
 

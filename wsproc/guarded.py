@@ -70,7 +70,7 @@ class GuardedSocket(ServerConnection):
         self.loop.call_later(PARTING_S, self.transport.abort)
 
 
-def guarded_by(gate: Gate) -> type[ServerConnection]:
+def guarded_by(gate: Gate, kind: type[GuardedSocket] = GuardedSocket) -> type[ServerConnection]:
     """Return what `websockets.serve` makes its connections with; it calls it and does no more."""
-    factory: Callable[..., GuardedSocket] = partial(GuardedSocket, gate)
+    factory: Callable[..., GuardedSocket] = partial(kind, gate)
     return cast("type[ServerConnection]", factory)

@@ -1,48 +1,120 @@
-"""Who may open a connection: the decisions of the opening handshake. Pure."""
+"""Who may open a connection: the decisions of the opening handshake. Pure.
+
+The origin is looked at first, so that a page that may not connect learns nothing of tokens; then
+the subprotocol; then the token. A browser can read a close code and no HTTP status, other clients
+the other way round (`by_status`).
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
+from http import HTTPStatus
+from typing import Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
+from wsproc.auth.bearer import BadBearer, token_of_request, without_tokens
+from wsproc.auth.grant import Authenticator, Denied, Grant
 from wsproc.frames.errors import CloseCode
 from wsproc.protocol import SUBPROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
+class Knock:
+    """What a client says in its handshake: headers as they are, and the offered subprotocols."""
+
+    origin: str | None = None
+    host: str | None = None
+    user_agent: str | None = None
+    authorization: str | None = field(default=None, repr=False)
+    offered: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def from_browser(self) -> bool:
+        """Whether a page asks: they alone send an Origin and call themselves Mozilla."""
+        return self.origin is not None and (self.user_agent or "").startswith("Mozilla/")
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a connection is closed right after its handshake."""
+    """Why a client must stay outside, as a close code and as an HTTP status.
+
+    `status` is None where every client is told by a close.
+    """
 
     code: CloseCode
     reason: str
+    status: HTTPStatus | None = None
+
+    def by_status(self, knock: Knock) -> bool:
+        """Whether to refuse by the HTTP status, before there is a WebSocket at all."""
+        return self.status is not None and not knock.from_browser
+
+
+class Ask(Enum):
+    """The one answer that is neither yes nor no."""
+
+    AUTH_FRAME = "auth frame"
+
+
+STATUS = {
+    CloseCode.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
+    CloseCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+}
+"""What the close codes of a refusal are in HTTP."""
+
+Decision: TypeAlias = Grant | Refusal | Literal[Ask.AUTH_FRAME]
+
+ANYBODY = Grant("")
+"""What everyone has on a server that asks for no token: the principal without a name."""
+
+
+def decide(knock: Knock, allowed: Collection[str], authenticator: Authenticator | None) -> Decision:
+    """Return whether a client may come in; `authenticator` is None where no token is asked for."""
+    if not origin_allowed(knock.origin, knock.host, allowed):
+        reason = "this origin may not connect; see --origin"
+        return Refusal(CloseCode.FORBIDDEN, reason, STATUS[CloseCode.FORBIDDEN])
+    return _wrong_subprotocol(knock.offered) or _judge(knock, authenticator)
+
+
+def _wrong_subprotocol(offered: Sequence[str]) -> Refusal | None:
+    names = without_tokens(offered)
+    if SUBPROTOCOL in names or not offered:
+        return None
+    if names:
+        return Refusal(CloseCode.SUBPROTOCOL, f"subprotocol not supported; use {SUBPROTOCOL}")
+    # Nothing can be answered to a token alone, and to a client that gets no answer it is an error.
+    reason = f"offer {SUBPROTOCOL} beside the token"
+    return Refusal(CloseCode.SUBPROTOCOL, reason, HTTPStatus.BAD_REQUEST)
+
+
+def _judge(knock: Knock, authenticator: Authenticator | None) -> Decision:
+    if authenticator is None:
+        return ANYBODY
+    try:
+        token = token_of_request(knock.authorization, knock.offered)
+    except BadBearer as error:
+        return Refusal(CloseCode.UNAUTHORIZED, str(error), STATUS[CloseCode.UNAUTHORIZED])
+    if token is None:
+        return Ask.AUTH_FRAME
+    verdict = authenticator.check(token)
+    if isinstance(verdict, Denied):
+        return Refusal(verdict.code, verdict.reason, STATUS[verdict.code])
+    return verdict
 
 
 def choose_subprotocol(offered: Sequence[str]) -> str | None:
-    """Return the subprotocol to answer with.
+    """Return the subprotocol to answer with; never one that carries a token.
 
     An unknown one alone is echoed, since a browser that gets none back sees no close code at all;
-    `refuse` then closes with the code that says why.
+    `decide` has refused it with the code that says why.
     """
-    if SUBPROTOCOL in offered:
+    names = without_tokens(offered)
+    if SUBPROTOCOL in names:
         return SUBPROTOCOL
-    return offered[0] if offered else None
-
-
-def refuse(
-    subprotocol: str | None, origin: str | None, host: str | None, allowed: Collection[str]
-) -> Refusal | None:
-    """Return why a connection must not go on, or None where it may.
-
-    `origin` and `host` are the request's headers; `allowed` are origins that may come beside the
-    server's own.
-    """
-    if not origin_allowed(origin, host, allowed):
-        return Refusal(CloseCode.FORBIDDEN, "this origin may not connect; see --origin")
-    if subprotocol not in (None, SUBPROTOCOL):
-        return Refusal(CloseCode.SUBPROTOCOL, f"subprotocol not supported; use {SUBPROTOCOL}")
-    return None
+    return names[0] if names else None
 
 
 def origin_allowed(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
@@ -60,10 +132,20 @@ def host_allowed(host: str | None, bound_to: str, allowed: Collection[str]) -> b
     A server on loopback answers to loopback names alone: otherwise a page of any site could point
     its own name at 127.0.0.1 and be of the same origin (DNS rebinding).
     """
-    if not _is_loopback(bound_to) or host is None:
+    if not is_loopback(bound_to) or host is None:
         return True
     name = _split(f"//{host}").hostname or ""
-    return _is_loopback(name) or any(_split(origin).hostname == name for origin in allowed)
+    return is_loopback(name) or any(_split(origin).hostname == name for origin in allowed)
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host's name or address is this machine's own, that nobody else can reach."""
+    if name.lower() == "localhost" or name.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _split(address: str) -> SplitResult:
@@ -72,12 +154,3 @@ def _split(address: str) -> SplitResult:
         return urlsplit(address)
     except ValueError:
         return urlsplit("")
-
-
-def _is_loopback(name: str) -> bool:
-    if name.lower() == "localhost" or name.lower().endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

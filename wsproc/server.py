@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -19,23 +19,28 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from wsproc.admission import Admission
+from wsproc.auth.expiry import expiring
+from wsproc.auth.keyring import Keyring
 from wsproc.config import ServerConfig
 from wsproc.connection import Connection
 from wsproc.engine import Engine
-from wsproc.events import HandshakeRefused, Peer, Reader, Readers
+from wsproc.entrance import Entrance, Guest, Visitor
+from wsproc.events import Reader, Readers
 from wsproc.extras import missing
+from wsproc.files import BadFile
 from wsproc.frames.errors import CloseCode
 from wsproc.gate import Gate
-from wsproc.guarded import GuardedSocket, guarded_by
-from wsproc.handshake import Refusal, choose_subprotocol, host_allowed, refuse
+from wsproc.guarded import guarded_by
+from wsproc.handshake import choose_subprotocol, host_allowed
 from wsproc.health import Verdict
 from wsproc.http import Site
 from wsproc.logs import LogReader
 from wsproc.observe import Metrics
 from wsproc.outbox import Outbox
 from wsproc.probe import Prober
-from wsproc.session import Offer, Session
+from wsproc.session import Close, Offer, Session
 from wsproc.tasks import TaskRegistry, default_registry
+from wsproc.tls import LiveTls
 
 if TYPE_CHECKING:
     from wsproc.face import Face
@@ -50,11 +55,8 @@ connection for a quarter of an hour."""
 
 SEND_BUFFER_BYTES = 256 * 1024
 
-_TOO_MANY = {
-    "too many": "too many connections",
-    "too many of one address": "too many connections from your address",
-}
-"""Why a socket is not welcome, by what the gate says."""
+ONCE = ("Host", "Origin", "Authorization", "User-Agent")
+"""Headers that decide who may come in: given twice they might be read otherwise by a proxy."""
 
 
 class Server:
@@ -79,8 +81,11 @@ class Server:
         self.gate = Gate(self.config.max_connections, self.config.max_connections_per_address)
         self.metrics = Metrics(self.admission, self.engine)
         self._tell = Readers((self.metrics, LogReader(), *readers))
-        self._connections: set[Connection] = set()
+        self._keyring = Keyring(self.config.auth)
+        self._tls = None if self.config.tls.cert is None else LiveTls(self.config.tls)
         self._count = itertools.count(1)
+        self._entrance = Entrance(self.config, self._keyring, self._tell, self._count)
+        self._connections: set[Connection] = set()
         self._listener: WebSocketServer | None = None
         self._port: int | None = None
         self._watchers: list[asyncio.Task[None]] = []
@@ -124,21 +129,29 @@ class Server:
     @property
     def url(self) -> str:
         """The address to connect to."""
-        return f"ws://{_in_url(self.config.host)}:{self.port}/"
+        return f"ws{self._s}://{_in_url(self.config.host)}:{self.port}/"
 
     @property
     def http_url(self) -> str | None:
         """The address of the HTTP face, None where there is none."""
         if self._face is None:
             return None
-        return f"http://{_in_url(self.config.http_host or self.config.host)}:{self._face.port}/"
+        host = _in_url(self.config.http_host or self.config.host)
+        return f"http{self._s}://{host}:{self._face.port}/"
+
+    @property
+    def _s(self) -> str:
+        return "" if self._tls is None else "s"
 
     async def start(self, report: Callable[[str], None] | None = None) -> None:
-        """Load the models, then listen.
+        """Read the files of tokens and TLS, load the models, then listen.
 
-        `report` gets a line for each model. Raises `ModelUnavailable` where one cannot be had, and
-        `OSError` where the address cannot be bound; nothing is left running then.
+        `report` gets a line for each model. Raises `BadFile` for a file that cannot be used,
+        `ModelUnavailable` where a model cannot be had, and `OSError` where the address cannot be
+        bound; nothing is left running then.
         """
+        for files in self._files():
+            files.load()
         await self.engine.start(report)
         try:
             self._listener = await self._listen()
@@ -152,6 +165,21 @@ class Server:
             raise
         watching = (self.metrics.watch_loop(), self._prober.run())
         self._watchers = [asyncio.create_task(one) for one in watching]
+
+    def reload(self) -> None:
+        """Read the files of tokens and TLS again; one that cannot be used leaves all as it was.
+
+        Connections that are open stay open, by what they were let in with.
+        """
+        for files in self._files():
+            try:
+                files.load()
+                logger.info("%r was read again", files)
+            except BadFile as error:
+                logger.error("%s; what was read before stays in use", error)
+
+    def _files(self) -> list[Keyring | LiveTls]:
+        return [self._keyring, *([] if self._tls is None else [self._tls])]
 
     async def close(self) -> None:
         """Go away in order: goaway, stop the jobs, deliver their ends, close within `drain_s`."""
@@ -179,7 +207,10 @@ class Server:
         return Verdict(tuple(dict.fromkeys([*others, *health.reasons])), health.workers)
 
     async def run_until_signal(self) -> None:
-        """Serve until SIGINT or SIGTERM, then close; a second signal cuts everything at once."""
+        """Serve until SIGINT or SIGTERM, then close; a second signal cuts everything at once.
+
+        SIGHUP reads the files of tokens and TLS again.
+        """
         loop = asyncio.get_running_loop()
         asked = asyncio.Event()
 
@@ -191,6 +222,7 @@ class Server:
 
         for one in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(one, on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         await asked.wait()
         await self.close()
 
@@ -204,38 +236,34 @@ class Server:
             config.port,
             process_request=self._answer_http,
             select_subprotocol=_select_subprotocol,
-            create_connection=guarded_by(self.gate),
             compression=None,  # three times the memory of a connection for frames of 200 bytes
             max_size=config.max_frame_bytes,
             open_timeout=config.open_timeout_s,
             server_header=f"wsproc/{VERSION}",
-            logger=logging.getLogger("wsproc.websockets"),
+            create_connection=guarded_by(self.gate, Visitor),
+            ssl=None if self._tls is None else self._tls.listening,
+            logger=_Discreet(logging.getLogger("wsproc.websockets"), {}),
         )
         for listening in server.sockets:
             _bound_kernel(listening)
         return server
 
     async def _handle(self, websocket: ServerConnection) -> None:
-        headers = websocket.request.headers if websocket.request else {}
-        peer = Peer(next(self._count), _address(websocket.remote_address), headers.get("Origin"))
-        refusal = refuse(
-            websocket.subprotocol, peer.origin, headers.get("Host"), self.config.origins
-        )
-        if refusal is None and isinstance(websocket, GuardedSocket) and websocket.met in _TOO_MANY:
-            refusal = Refusal(CloseCode.TRY_AGAIN_LATER, _TOO_MANY[websocket.met])
-        if refusal is None:
-            await self._serve(websocket, peer)
-        else:
-            self._tell(HandshakeRefused(peer, refusal.code, refusal.reason))
-            await websocket.close(refusal.code, refusal.reason)
+        async with self._entrance.visit(websocket) as guest:
+            if guest is not None:
+                await self._serve(websocket, guest)
 
-    async def _serve(self, websocket: ServerConnection, peer: Peer) -> None:
+    async def _serve(self, websocket: ServerConnection, guest: Guest) -> None:
         outbox = Outbox(self.config.outbox_bytes)
         session = Session(secrets.token_urlsafe(24), self._offer, self.admission, outbox)
-        connection = Connection(websocket, session, self.engine, self.registry, self.config, peer)
+        connection = Connection(
+            websocket, session, self.engine, self.registry, self.config, guest.peer
+        )
         self._connections.add(connection)
+        expired = Close(CloseCode.UNAUTHORIZED, "the token has expired; get a new one")
         try:
-            await connection.serve()
+            with expiring(guest.expires_at, lambda: connection.end(expired)):
+                await connection.serve()
         finally:
             self._connections.discard(connection)
 
@@ -247,11 +275,12 @@ class Server:
             logger.warning("%d connections did not close in time", len(self._connections))
         for connection in list(self._connections):
             connection.abort()
+        self._entrance.abort()
 
     async def _drain_connections(self) -> None:
         reason = "the server is shutting down"
         drains = [one.drain(CloseCode.SERVICE_RESTART, reason) for one in self._connections]
-        await asyncio.gather(*drains)
+        await asyncio.gather(*drains, self._entrance.send_away(CloseCode.SERVICE_RESTART, reason))
         assert self._listener is not None
         await self._listener.wait_closed()
 
@@ -274,6 +303,8 @@ class Server:
         return Face(
             desk,
             config,
+            authenticator=self._keyring if self._keyring.asked else None,
+            tls=None if self._tls is None else self._tls.listening,
             health=self.health,
             ready=self.readiness,
             count=self._count,
@@ -281,13 +312,17 @@ class Server:
         )
 
     async def _answer_http(self, websocket: ServerConnection, request: Request) -> Response | None:
-        if any(len(request.headers.get_all(name)) > 1 for name in ("Host", "Origin")):
-            return websocket.respond(400, "Host and Origin may be given once\n")
+        if any(len(request.headers.get_all(name)) > 1 for name in ONCE):
+            return websocket.respond(400, f"{', '.join(ONCE)} may be given once\n")
         host = request.headers.get("Host")
         if not host_allowed(host, self.config.host, self.config.origins):
             return websocket.respond(421, "this server answers to its own address only\n")
         if "upgrade" in ",".join(request.headers.get_all("Connection")).lower():
-            return None
+            return self._entrance.answer_handshake(websocket, request)
+        if request.path.partition("?")[0] == "/metrics":
+            refusal = self._entrance.answer_metrics(websocket, request)
+            if refusal is not None:
+                return refusal
         return self._site.answer(getattr(request, "method", "GET"), request.path)
 
     def _not_ready(self) -> str | None:
@@ -317,12 +352,12 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _address(remote: Any) -> str:
-    """Write a peer's address as people do; a socket that is no TCP has none."""
-    if not isinstance(remote, tuple):
-        return ""
-    host, port = remote[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+class _Discreet(logging.LoggerAdapter[logging.Logger]):
+    """The WebSocket library's logger, never at DEBUG: there it tells headers and frames, tokens."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # logging's name
+        """Whether a level is logged: by the settings, and above DEBUG."""
+        return level > logging.DEBUG and super().isEnabledFor(level)
 
 
 def _bound_kernel(listening: socket.socket) -> None:

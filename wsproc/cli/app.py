@@ -11,6 +11,7 @@ from wsproc.cli.run import run
 from wsproc.cli.schema import schema
 from wsproc.cli.serve import serve
 from wsproc.cli.terminal import claim_standard_streams
+from wsproc.cli.token import token
 
 app = typer.Typer(
     name="wsproc",
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, run, generate, models, schema, demo):
+for command in (serve, run, generate, models, schema, token, demo):
     app.command()(command)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,8 @@ from wsproc.engine import ModelUnavailable
 from wsproc.engine.config import MODELS
 from wsproc.events import Reader
 from wsproc.extras import MissingExtra
+from wsproc.files import BadFile
+from wsproc.handshake import is_loopback
 from wsproc.logs import Logs
 from wsproc.server import VERSION, Server
 from wsproc.tasks import TaskRegistry, default_registry
@@ -148,10 +149,8 @@ async def _serve(
     ending = asyncio.create_task(server.run_until_signal())
     await asyncio.sleep(0)
     announce(out(Steady), server)
-    if not _is_loopback(config.host):
-        logger.warning(
-            "anyone who can reach %s can use this server: it asks for no token", config.host
-        )
+    for warning in _exposure(config):
+        logger.warning(warning)
     await ending
     say("wsproc has ended")
 
@@ -172,6 +171,8 @@ async def _start(server: Server, say: Callable[[str], None]) -> None:
     try:
         with console.status("starting") as status:
             await server.start(_reporter(status.update) if console.is_terminal else say)
+    except BadFile as error:
+        fail(str(error), ExitCode.USAGE)
     except ModelUnavailable as error:
         fail(error.message, ExitCode.MODEL)
     except OSError as error:
@@ -203,11 +204,20 @@ def _check_address(host: str, port: int, flags: str = "") -> None:
         _address_fails(host, port, error, flags)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _exposure(config: ServerConfig) -> Iterator[str]:
+    """Yield what others than this machine's users could do to a server that listens for them."""
+    if is_loopback(config.host):
+        return
+    if not config.auth.asked:
+        yield (
+            f"anyone who can reach {config.host} can use this server: it asks for no token;"
+            " `wsproc token` makes one"
+        )
+    elif config.tls.cert is None:
+        yield (
+            f"tokens and texts reach {config.host} unencrypted: give --tls-cert, or let a proxy in"
+            " front speak TLS"
+        )
 
 
 def _address_fails(host: str, port: int, error: OSError, flags: str = "") -> NoReturn:

@@ -8,8 +8,10 @@ the same admission; its frames are written in one of three forms (`forms.py`).
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
+from wsproc.auth.grant import Authenticator
 from wsproc.config import ServerConfig
 from wsproc.face.app import make_app
 from wsproc.face.exchange import Desk
@@ -20,7 +22,8 @@ from wsproc.health import Judge
 class Face:
     """The HTTP side of a server.
 
-    `count` numbers its requests, `bound` is called with each listening socket.
+    `authenticator` judges the tokens of its requests, None where none is asked for; `count` numbers
+    the requests; `tls` encrypts them; `bound` is called with each listening socket.
     """
 
     def __init__(
@@ -28,15 +31,23 @@ class Face:
         desk: Desk,
         config: ServerConfig,
         *,
+        authenticator: Authenticator | None,
+        tls: ssl.SSLContext | None,
         health: Judge,
         ready: Judge,
         count: Iterator[int],
         bound: Callable[[socket.socket], None],
     ) -> None:
         self._desk = desk
-        self._listener = Listener(config, bound)
+        self._listener = Listener(config, bound, tls)
         self._app = make_app(
-            desk, config, cut=self._listener.cut, count=count, health=health, ready=ready
+            desk,
+            config,
+            authenticator,
+            cut=self._listener.cut,
+            count=count,
+            health=health,
+            ready=ready,
         )
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+from wsproc.auth.grant import Authenticator
 from wsproc.config import ServerConfig
 from wsproc.face.answers import Answer, Cut
 from wsproc.face.bodies import body_of, submit
@@ -36,6 +37,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 def make_app(
     desk: Desk,
     config: ServerConfig,
+    authenticator: Authenticator | None = None,
     *,
     cut: Cut,
     count: Iterator[int],
@@ -66,7 +68,7 @@ def make_app(
     add_docs(app)
     # Around the app and not in it: FastAPI would write what is refused for its size as plain text.
     return CORSMiddleware(
-        Guard(app, config=config, tell=desk.offer.tell, count=count),
+        Guard(app, config=config, authenticator=authenticator, tell=desk.offer.tell, count=count),
         allow_origins=config.origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization"],
@@ -126,7 +128,13 @@ def _traced(job: Submit, traceparent: str | None) -> Submit:
 
 
 def _client(request: Request) -> str:
-    """Return whose job this is: all that come from one address share what a connection has."""
+    """Return whose job this is: a principal's, or else that of all who come from one address.
+
+    They share what a connection has.
+    """
+    principal = request.scope[PEER].principal
+    if principal is not None:
+        return f"http-as:{principal}"
     return f"http:{request.client.host if request.client else '?'}"
 
 

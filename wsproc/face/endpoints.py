@@ -61,6 +61,7 @@ def described(task: type[Submit], form: Form) -> dict[str, Any]:
     """Return what FastAPI is to say of an endpoint."""
     answers: dict[int, dict[str, Any]] = {
         200: {"description": form.words, "content": {form.media_type: {}}},
+        401: {"description": "A token is asked for: Authorization: Bearer"},
         413: {"description": "A text or the body is too large"},
         429: {"description": "Too many jobs, of yours or of all; see Retry-After"},
         503: {"description": "No model for it, or the server is going away; see Retry-After"},

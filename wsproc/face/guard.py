@@ -1,10 +1,14 @@
-"""Who may ask: Host and Origin of a request are checked before anything reads its body."""
+"""Who may ask: Host, Origin and token of a request are checked before anything reads its body.
+
+What runs a job is a POST and needs a token where the server asks for one; the GETs are public.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -12,11 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wsproc.auth.bearer import BadBearer, token_of_request
+from wsproc.auth.grant import Authenticator, Denied, Grant, Verdict
 from wsproc.config import ServerConfig
 from wsproc.events import Answered, HandshakeRefused, Peer, Reader
 from wsproc.face.faults import Refused
-from wsproc.frames.errors import ErrorCode, error_info
-from wsproc.handshake import host_allowed, origin_allowed
+from wsproc.frames.errors import CloseCode, ErrorCode, error_info
+from wsproc.handshake import ANYBODY, host_allowed, origin_allowed
 from wsproc.logs import bound, ids_of
 
 PEER = "wsproc.peer"
@@ -30,9 +36,16 @@ class Guard:
     """ASGI middleware around the app. It tells who asked and what came of it."""
 
     def __init__(
-        self, app: ASGIApp, *, config: ServerConfig, tell: Reader, count: Iterator[int]
+        self,
+        app: ASGIApp,
+        *,
+        config: ServerConfig,
+        authenticator: Authenticator | None = None,
+        tell: Reader,
+        count: Iterator[int],
     ) -> None:
         self._app = app
+        self._authenticator = authenticator
         self._config = config
         self._tell = tell
         self._count = count
@@ -41,7 +54,15 @@ class Guard:
         """Answer one request, as ASGI has it."""
         began = time.monotonic()
         headers = Headers(scope=scope)
-        peer = scope[PEER] = Peer(next(self._count), _address(scope), headers.get("origin"))
+        peer = Peer(next(self._count), _address(scope), headers.get("origin"))
+        answer = self._refusal(peer, headers)
+        if answer is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            verdict = self._judge(headers)
+            if isinstance(verdict, Grant):
+                peer = replace(peer, principal=verdict.principal or None)
+            else:
+                answer = self._unauthorized(peer, verdict)
+        scope[PEER] = peer
         status = CLIENT_LEFT
 
         async def watched(message: Message) -> None:
@@ -53,8 +74,9 @@ class Guard:
 
         try:
             with bound(**ids_of(peer)):
-                app = self._refusal(peer, headers) or self._app
-                await app(scope, _in_time(receive, self._config.open_timeout_s), watched)
+                await (answer or self._app)(
+                    scope, _in_time(receive, self._config.open_timeout_s), watched
+                )
         finally:
             path = getattr(scope.get("route"), "path", "other")
             self._tell(Answered(peer, path, status, time.monotonic() - began))
@@ -62,8 +84,9 @@ class Guard:
     def _refusal(self, peer: Peer, headers: Headers) -> Response | None:
         """Return the answer to a request that must not go on."""
         config = self._config
-        if any(len(headers.getlist(name)) > 1 for name in ("host", "origin")):
-            return self._closed(peer, HTTPStatus.BAD_REQUEST, "Host and Origin may be given once")
+        if any(len(headers.getlist(name)) > 1 for name in ("host", "origin", "authorization")):
+            words = "Host, Origin and Authorization may be given once"
+            return self._closed(peer, HTTPStatus.BAD_REQUEST, words)
         host = headers.get("host")
         if not host_allowed(host, config.http_host or config.host, config.origins):
             words = "this server answers to its own address only"
@@ -76,9 +99,31 @@ class Guard:
             return refusal(too_large(config.max_frame_bytes))
         return None
 
+    def _judge(self, headers: Headers) -> Verdict:
+        if self._authenticator is None:
+            return ANYBODY
+        try:
+            token = token_of_request(headers.get("authorization"), ())
+        except BadBearer as error:
+            return Denied(str(error))
+        if token is None:
+            return Denied("this server wants a token: Authorization: Bearer")
+        return self._authenticator.check(token)
+
+    def _unauthorized(self, peer: Peer, denied: Denied) -> Response:
+        refused = Refused(error_info(_ERRORS[denied.code], denied.reason))
+        self._tell(HandshakeRefused(peer, refused.status, denied.reason))
+        return refusal(refused)
+
     def _closed(self, peer: Peer, status: HTTPStatus, words: str) -> Response:
         self._tell(HandshakeRefused(peer, status, words))
         return JSONResponse({"detail": words}, status)
+
+
+_ERRORS = {
+    CloseCode.UNAUTHORIZED: ErrorCode.UNAUTHORIZED,
+    CloseCode.FORBIDDEN: ErrorCode.FORBIDDEN,
+}
 
 
 def refusal(refused: Refused) -> Response:

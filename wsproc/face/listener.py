@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
 import h11
@@ -19,8 +20,14 @@ from wsproc.face.answers import Address
 class Listener:
     """Serves an app on a host and a port, 0 for a free one."""
 
-    def __init__(self, config: ServerConfig, bound: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        bound: Callable[[socket.socket], None],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.port = 0
+        self._tls = tls
         self._config = config
         self._bound = bound
         self._uvicorn: _Uvicorn | None = None
@@ -33,7 +40,7 @@ class Listener:
         for one in sockets:
             self._bound(one)
         self.port = int(sockets[0].getsockname()[1])
-        self._uvicorn = _Uvicorn(_settings(config, app))
+        self._uvicorn = _Uvicorn(_settings(config, app, self._tls))
         self._serving = asyncio.create_task(self._uvicorn.serve(sockets), name="http listener")
         await self._uvicorn.listening.wait()
 
@@ -77,7 +84,7 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
 
-def _settings(config: ServerConfig, app: ASGIApp) -> uvicorn.Config:
+def _settings(config: ServerConfig, app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
     def protocol(*args: object, **options: object) -> Prompt:
         return Prompt(config.open_timeout_s, *args, **options)
 
@@ -92,6 +99,7 @@ def _settings(config: ServerConfig, app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         headers=[("Server", "wsproc")],
         limit_concurrency=config.max_connections,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
 
 
