@@ -18,7 +18,8 @@ import pytest
 from tests.fakes import FakeEngine, fake_server, plausible, serving
 from tests.wire import PATIENCE_S, connected, http
 from wsproc.engine import EndReason, EngineError
-from wsproc.server import MissingExtra, Server
+from wsproc.extras import MissingExtra
+from wsproc.server import Server
 
 TEXT = "I love this. Ada is great! " * 5 + "I hate that. " * 5
 END = b"\r\n0\r\n\r\n"
