@@ -1,6 +1,7 @@
 # make demo   a fresh machine to the main job running on real text
 # make test   a fresh machine to all tests passed
 # make check  lint, format, types, import contracts
+# make tables the tables of docs/operations.md, from the code
 # make bench  wsproc beside the ideal loop and other servers, in one run (ten minutes)
 # make eval   figures of the embedded models: make eval DATA=folder
 # make package  the wheel and the sdist in dist/, checked, and tried in an environment of their own
@@ -13,7 +14,7 @@ BENCH := .venv-bench
 DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench eval package web-tools clean
+.PHONY: help setup demo test check tables bench eval package web-tools clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -52,6 +53,9 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+tables: $(VENV)/.installed-dev
+	$(BIN)/python docs/tables.py
 
 # The servers that wsproc is measured against have an environment of their own.
 $(BENCH)/.installed: requirements.txt benchmarks/requirements.txt

@@ -1,7 +1,8 @@
 """The server's settings, frozen, and the one place that reads the environment.
 
 A setting is one line here, or in `engine/config.py` for the engine: its name, type, default, and a
-`Setting` with its help, its bounds and its panel; `setting.py` says what comes of it by itself.
+`Setting` with its help, its bounds and its panel; `setting.py` says what comes of it by itself, and
+`python docs/tables.py` puts it into the table of docs/operations.md.
 Wrong values raise pydantic's ValidationError, in code too.
 """
 

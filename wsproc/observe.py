@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -56,6 +57,8 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         registry.register(EngineCollector(engine))
         ProcessCollector(registry=registry)
+        build = Gauge("wsproc_build_info", "1, of this version", ["version"], registry=registry)
+        build.labels(version("wsproc")).set(1)
         self._connections = Gauge(
             "wsproc_connections", "WebSocket connections that are open", registry=registry
         )
