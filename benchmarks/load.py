@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.workload import CHUNK_SIZE, chunks_of
 
@@ -87,20 +87,33 @@ class _Wire(asyncio.Protocol):
             self.over.set_result(last)
 
 
-class _WebSocket(_Wire):
+class WebSocketWire(_Wire):
+    """A WebSocket that hands the messages it receives to `on_message`."""
+
     _open = False
 
+    @classmethod
+    async def connected(cls, port: int) -> Self:
+        """Connect and shake hands."""
+        wire: Self = await _connected(cls, port)
+        if not (head := await wire.ask(_UPGRADE.encode(), _nothing)).startswith(b"HTTP/1.1 101"):
+            raise ConnectionError(head.decode())
+        return wire
+
     def feed(self) -> None:
+        """Take what is complete out of the buffer, the answer to the handshake first."""
         if not self._open:
             return self._shake_hands()
         for opcode, payload in frames(self.buffer):
             if opcode == _PING:
                 self.transport.write(frame(_PONG, payload))
-            elif b'"sentiment_progress"' in payload[:96]:
-                self.on_result()
-            elif b'"done"' in payload[:32] or b'"rejected"' in payload[:32]:
-                self.finish(payload)
+            else:
+                self.on_message(payload)
         return None
+
+    @abstractmethod
+    def on_message(self, payload: bytes) -> None:
+        """Take a message of the server's."""
 
     def _shake_hands(self) -> None:
         head, end, rest = bytes(self.buffer).partition(b"\r\n\r\n")
@@ -110,19 +123,24 @@ class _WebSocket(_Wire):
             self.finish(head)
 
 
+class _OneJob(WebSocketWire):
+    def on_message(self, payload: bytes) -> None:
+        if b'"sentiment_progress"' in payload[:96]:
+            self.on_result()
+        elif b'"done"' in payload[:32] or b'"rejected"' in payload[:32]:
+            self.finish(payload)
+
+
 class WebSocketSession(Session):
     """A client of wsproc."""
 
-    def __init__(self, wire: _WebSocket) -> None:
+    def __init__(self, wire: _OneJob) -> None:
         self._wire = wire
 
     @classmethod
     async def open(cls, port: int) -> WebSocketSession:
         """Connect."""
-        wire: _WebSocket = await _connected(_WebSocket, port)
-        if not (head := await wire.ask(_UPGRADE.encode(), _nothing)).startswith(b"HTTP/1.1 101"):
-            raise ConnectionError(head.decode())
-        return cls(wire)
+        return cls(await _OneJob.connected(port))
 
     async def job(self, text: str, on_result: OnResult) -> None:
         """Run one job."""

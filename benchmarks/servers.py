@@ -160,7 +160,7 @@ def running(
 
 
 def _server(name: str, model: str, workers: int, wsproc: str, logs: Path, counts: Path) -> Server:
-    port = _free_port()
+    port = free_port()
     folder = counts / name
     folder.mkdir()
     environment = {"BENCH_COUNTS": str(folder), "PEER_MODEL": model}
@@ -186,7 +186,8 @@ def _command(name: str, port: int, model: str, wsproc: str) -> list[str]:
     return [*python, "benchmarks.peers.litserve_app", name.removeprefix("lit-"), str(port)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
