@@ -190,6 +190,14 @@ async def test_a_flood_of_connections_is_cut_before_its_handshakes(
         assert repr(server.gate) == "<Gate 0 sockets of 1, 0 addresses>"
 
 
+async def test_a_connection_holds_no_headers():
+    """They are three KiB of each of ten thousand that idle, and may hold a token."""
+    async with serving(FakeEngine()) as server, connected(server):
+        (connection,) = server._connections
+        for side in (connection._socket.request, connection._socket.response):
+            assert list(side.headers.raw_items()) == []
+
+
 async def test_large_messages_use_the_rate_up_sooner():
     """The time of reading grows with the bytes."""
     big = json.dumps({"type": "ping", "n": 1}) + " " * 200_000

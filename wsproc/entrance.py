@@ -45,6 +45,8 @@ _TOO_MANY = {
 class Visitor(GuardedSocket):
     """A socket that knows who knocked and how its handshake was decided."""
 
+    __slots__ = ("decision", "peer")
+
     peer: Peer
     decision: Decision
 
@@ -139,8 +141,7 @@ class Entrance:
             socket.transport.abort()
 
     async def _meet(self, socket: Visitor) -> Grant | None:
-        assert socket.request is not None
-        _forget(socket.request, "Sec-WebSocket-Protocol")
+        socket.forget_handshake()
         self._outside.add(socket)
         try:
             decision = socket.decision

@@ -32,6 +32,9 @@ _CONTROL = (Opcode.PING, Opcode.PONG)
 class GuardedSocket(ServerConnection):
     """A server's end of one socket; `met` is what the gate said of it."""
 
+    # In slots, since the library's own attributes just fit into the space that instances share.
+    __slots__ = ("_control", "_failed", "_gate", "_host", "met")
+
     def __init__(self, gate: Gate, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.met: Welcome = "welcome"
@@ -62,6 +65,15 @@ class GuardedSocket(ServerConnection):
             if self._control.take(1, self.loop.time()):
                 self._fail()
         super().process_event(event)
+
+    def forget_handshake(self) -> None:
+        """Let go of the headers, 3 KiB and maybe a token, of a connection that may idle for days.
+
+        Call it once the handshake is over.
+        """
+        for side in (self.request, self.response):  # the parser holds on to them, too
+            if side is not None:
+                side.headers.clear()
 
     def _fail(self) -> None:
         self._failed = True
