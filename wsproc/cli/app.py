@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from wsproc.cli.demo import demo
+from wsproc.cli.doctor import doctor
 from wsproc.cli.generate import generate
 from wsproc.cli.models import models
 from wsproc.cli.run import run
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, run, generate, models, schema, token, demo):
+for command in (serve, run, generate, models, schema, token, doctor, demo):
     app.command()(command)
 
 
