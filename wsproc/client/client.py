@@ -1,60 +1,51 @@
-"""The connection: one reader task hands every frame to the job or the question that it is for."""
+"""The client: jobs and questions go in, a ledger keeps what is owed, a keeper the connection."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
+import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+)
 from types import TracebackType
-from typing import Any, Unpack
-from urllib.parse import urlsplit
+from typing import Any, cast
 
-import orjson
-from pydantic import ValidationError
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_socket
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
-from websockets.typing import Subprotocol
-
+from wsproc.client.address import shown, websocket_url
+from wsproc.client.credential import Credential, TokenSource
+from wsproc.client.entry import submit_message
 from wsproc.client.errors import (
     ConnectFailed,
     ConnectionLost,
+    InputRefused,
     JobRejected,
     ProtocolError,
+    Unauthorized,
     WsprocError,
 )
 from wsproc.client.job import Job
-from wsproc.client.options import GenerateOptions, TextOptions
-from wsproc.client.replies import Replies
+from wsproc.client.keeper import Keeper
+from wsproc.client.ledger import Ledger
+from wsproc.client.link import Dialer
+from wsproc.client.reconnect import Reconnect, policy
+from wsproc.client.state import ConnectionState
+from wsproc.client.tasks import Tasks
+from wsproc.frames.client import TASKS, Append, Cancel, ClientFrame, Jobs, Ping, Revise
 from wsproc.frames.errors import ErrorCode, error_info
-from wsproc.frames.server import (
-    Accepted,
-    AuthRequired,
-    CancelReply,
-    Error,
-    Goaway,
-    JobFrame,
-    JobInfo,
-    JobsReply,
-    Pong,
-    Rejected,
-    ServerFrame,
-    Welcome,
-)
-from wsproc.protocol import SUBPROTOCOL, decode_server
-
-logger = logging.getLogger("wsproc.client")
+from wsproc.frames.server import CancelReply, Goaway, InputReply, JobInfo, Welcome
+from wsproc.protocol import encode
 
 DEFAULT_URL = "ws://127.0.0.1:8765"
 
-MAX_FRAME_BYTES = 64 << 20
-"""The largest frame taken from a server: a `done` holds a job's whole result."""
+PURE_TASKS = frozenset(TASKS)
+"""The built-in tasks: running one of their jobs twice does nothing but cost time."""
 
-CLOSE_PATIENCE_S = 2.0
-"""How long a server may take to answer a close before the connection is cut."""
+_SEEDS = 2**53
+"""Seeds are drawn below this: whole numbers that every JSON reader keeps exact."""
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -62,63 +53,99 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 def connect(
     url: str = DEFAULT_URL,
     *,
+    token: TokenSource | None = None,
+    reconnect: bool | Reconnect = True,
+    resubmit: bool | Collection[str] = PURE_TASKS,
+    on_state: Callable[[ConnectionState], None] | None = None,
     tap: Callable[[str], None] | None = None,
     open_timeout_s: float = 10.0,
     **socket_options: Any,
 ) -> Client:
     """Return a client for a server's address; `async with` opens and closes it.
 
-    `url` is `ws://HOST:PORT` or `wss://...`; a browser's `http://...` is understood too. `tap` is
-    given every message as it came, before it is acted upon, and must not raise. `socket_options`
-    go to `websockets.asyncio.client.connect` as they are (`ssl`, `additional_headers`, ...).
+    `url` is `ws://HOST:PORT` or `wss://...`; a browser's `http://...` is understood too.
+
+    `token` opens servers that ask for one: a string, or a function, plain or async, that returns
+    one and is called before each connection, so that an expired token is renewed.
+
+    `reconnect` says what happens when the connection is lost: the client comes back by itself and
+    its jobs go on where they were (True, or a `Reconnect` with other limits), or they are lost at
+    once (False). The first connection is not tried again.
+
+    `resubmit` names the tasks whose jobs are submitted once more, with the same fields, where the
+    server has lost them: it was restarted, or the client was away for longer than it waits. By
+    itself these are the built-in tasks, which do nothing but compute; True is every task, False
+    none. No event is delivered twice; a generation that does not come out the same is lost.
+
+    `on_state` is called with a `ConnectionState` at each change, so that a program can show it.
+    `tap` is given every message as it came, before it is acted upon, and must not raise.
+    `socket_options` go to `websockets.asyncio.client.connect` as they are (`ssl`,
+    `additional_headers`, ...).
     """
-    return Client(url, tap=tap, open_timeout_s=open_timeout_s, **socket_options)
+    return Client(
+        url,
+        token=token,
+        reconnect=reconnect,
+        resubmit=resubmit,
+        on_state=on_state,
+        tap=tap,
+        open_timeout_s=open_timeout_s,
+        **socket_options,
+    )
 
 
-class Client:
+class Client(Tasks):
     """A connection to a wsproc server; made by `connect`.
 
-    Any number of tasks may use it at once. `welcome` is what the server told of itself: `tasks`,
-    `limits`, its version. `goaway` is set once the server announced that it will close; jobs
-    submitted after that are rejected. A connection that was lost stays lost: its jobs raise
-    `JobLost`, everything else raises `ConnectionLost`, and a new client is needed.
+    Any number of tasks may use it at once. While a lost connection is made again, submits and
+    questions wait and jobs go on waiting for events. Once it cannot be had any more, jobs raise
+    `JobLost` and everything else `ConnectionLost`, and a new client is needed.
+
+    `state` tells where the connection stands; `goaway` is set while the server has announced that
+    it will close, for which a client that reconnects need do nothing.
     """
 
     def __init__(
         self,
         url: str = DEFAULT_URL,
         *,
+        token: TokenSource | None = None,
+        reconnect: bool | Reconnect = True,
+        resubmit: bool | Collection[str] = PURE_TASKS,
+        on_state: Callable[[ConnectionState], None] | None = None,
         tap: Callable[[str], None] | None = None,
         open_timeout_s: float = 10.0,
         **socket_options: Any,
     ) -> None:
-        self.url = _websocket_url(url)
-        self.goaway: Goaway | None = None
-        self._tap = tap
-        self._open_timeout_s = open_timeout_s
-        own_options = {"compression": None, **_no_proxy_to_self(self.url)}
-        self._socket_options = {**own_options, **socket_options}
-        self._socket: ClientConnection | None = None
-        self._welcome: Welcome | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._lost: WsprocError | None = None
-        self._jobs: dict[str, Job] = {}
-        self._submitted: dict[str, str] = {}
-        self._replies = Replies()
-        self._ids = itertools.count(1)
+        self.url = websocket_url(url)
+        how = policy(reconnect)
+        dialer = Dialer(self.url, Credential(token), tap, open_timeout_s, socket_options)
+        self._ledger = Ledger(self, _repeatable(resubmit), returns=how is not None)
+        self._keeper = Keeper(dialer, self._ledger, how, on_state)
         self._pings = itertools.count(1)
         self._background: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        state = "lost" if self._lost else "open" if self._reader else "not open"
-        return f"<Client {self.url} {state}, {len(self._jobs)} jobs>"
+        opened = self._keeper.welcome is not None
+        phase = self.state.phase if opened else "not open"
+        return f"<Client {shown(self.url)} {phase}, {len(self._ledger.entries)} jobs>"
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        return self._keeper.state
 
     @property
     def welcome(self) -> Welcome:
-        """What the server told of itself when the connection was opened."""
-        if self._welcome is None:
+        """What the server told of itself when the present connection was opened."""
+        if self._keeper.welcome is None:
             raise ConnectFailed("the client is not open; use it with `async with` or await `open`")
-        return self._welcome
+        return self._keeper.welcome
+
+    @property
+    def goaway(self) -> Goaway | None:
+        """The server's announcement that it will close the present connection."""
+        return self._keeper.goaway
 
     # --- opening and closing --------------------------------------------------------------------
 
@@ -135,121 +162,86 @@ class Client:
         await self.close()
 
     async def open(self) -> None:
-        """Connect and wait for the welcome; raise `ConnectFailed`. `close` is due afterwards."""
-        try:
-            async with asyncio.timeout(self._open_timeout_s):
-                self._socket = await self._dial()
-                self._welcome = await self._greeted(self._socket)
-        except TimeoutError:
-            await self._cut()
-            message = f"{self.url} said nothing within {self._open_timeout_s:g} s"
-            raise ConnectFailed(message) from None
-        except BaseException:
-            await self._cut()
-            raise
-        self._reader = asyncio.get_running_loop().create_task(self._read(self._socket))
+        """Connect and wait for the welcome. `close` is due afterwards.
+
+        Raises `ConnectFailed`, as `Unauthorized` where the server wants another token or one at
+        all.
+        """
+        await self._keeper.open()
 
     async def close(self) -> None:
         """Close the connection; the server cancels the jobs that are left. Safe to repeat."""
         for task in self._background:
             task.cancel()
-        if self._socket is None:
-            return
+        await self._keeper.close()
+
+    # --- jobs -------------------------------------------------------------------------------------
+
+    async def _submit(self, task: str, fields: dict[str, Any]) -> Job[Any]:
+        name = str(fields.pop("id", None) or self._ledger.entries.new_name())
+        if task == "generate" and self._ledger.may_repeat(task):
+            # A generation can go on after a restart of the server only if its dice fall the same.
+            fields.setdefault("seed", random.randrange(_SEEDS))  # noqa: S311 - no secret
+        message = self._checked(name, task, fields)
+        self._raise_if_ended()
+        answer = self._ledger.submit(name, task, fields, message)
         try:
-            async with asyncio.timeout(CLOSE_PATIENCE_S):
-                await self._socket.close()
-        except TimeoutError:
-            await self._cut()
-        if self._reader is not None:
-            await asyncio.wait([self._reader])
-
-    async def _dial(self) -> ClientConnection:
-        try:
-            return await open_socket(
-                self.url,
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
-                max_size=MAX_FRAME_BYTES,
-                open_timeout=None,  # the clock above holds for the welcome too
-                **self._socket_options,
-            )
-        except InvalidURI:
-            message = f"{self.url!r} is no WebSocket address; write it as ws://HOST:PORT"
-            raise ConnectFailed(message) from None
-        except InvalidStatus as error:
-            status, said = error.response.status_code, _first_line(error.response.body)
-            message = f"{self.url} answered HTTP {status}{said}; is it a wsproc server?"
-            raise ConnectFailed(message) from error
-        except (OSError, WebSocketException) as error:
-            raise ConnectFailed(f"cannot connect to {self.url}: {_words(error)}") from error
-
-    async def _greeted(self, socket: ClientConnection) -> Welcome:
-        try:
-            frame = self._decode(await socket.recv(decode=True))
-        except ConnectionClosed as closed:
-            lost = _lost(closed)
-            message = f"{self.url} turned us away: {lost.reason or 'no reason given'}"
-            raise ConnectFailed(f"{message} ({lost.close_code})", lost.close_code) from None
-        except ProtocolError as error:
-            raise ConnectFailed(f"{self.url} is no wsproc server: {error}") from error
-        if isinstance(frame, AuthRequired):
-            raise ConnectFailed(f"{self.url} asks for a token, which this client cannot give")
-        if not isinstance(frame, Welcome):
-            raise ConnectFailed(f"{self.url} did not begin with a welcome; is it a wsproc server?")
-        return frame
-
-    async def _cut(self) -> None:
-        if self._socket is not None:
-            self._socket.transport.abort()
-            await self._socket.wait_closed()
-
-    # --- jobs -----------------------------------------------------------------------------------
-
-    async def process(self, text: str, **options: Unpack[TextOptions]) -> Job:
-        """Submit a text whose results are streamed; return its job once it is accepted.
-
-        Raises `JobRejected` when it is not, and `ConnectionLost`.
-        """
-        return await self.submit("process", text=text, **options)
-
-    async def batch(
-        self,
-        text: str | None = None,
-        *,
-        texts: Sequence[str] | None = None,
-        **options: Unpack[TextOptions],
-    ) -> Job:
-        """Submit one text or several, answered at once at the end; return the accepted job."""
-        given = {"text": text, "texts": None if texts is None else list(texts)}
-        inputs = {name: value for name, value in given.items() if value is not None}
-        return await self.submit("batch", **inputs, **options)
-
-    async def generate(self, prompt: str, **options: Unpack[GenerateOptions]) -> Job:
-        """Submit a prompt to be continued; see `Job.tokens`. Return the accepted job."""
-        return await self.submit("generate", prompt=prompt, **options)
-
-    async def submit(self, task: str, /, **fields: Any) -> Job:
-        """Submit a job of any task that the server has; return it once it is accepted.
-
-        `fields` go into the frame as they are; `id` is chosen here if not given. Raises
-        `JobRejected`, `ConnectionLost`, and `ValueError` for fields that are no JSON. When the
-        caller is cancelled while it waits, so is the job.
-        """
-        job_id = str(fields.pop("id", None) or self._new_id())
-        message = self._checked(job_id, task, fields)
-        self._submitted[job_id] = task
-        answer = self._replies.expect(("submit", job_id))
-        try:
-            await self._send(message)
-            job: Job = await answer
+            await self._keeper.send(message)
+            return await answer
         except asyncio.CancelledError:
-            self._jobs.pop(job_id, None)
-            self._spawn(self._send(_json({"type": "cancel", "id": job_id})))
+            answer.cancel()
+            self._cancel_later(name)
             raise
-        return job
+
+    def _checked(self, name: str, task: str, fields: dict[str, Any]) -> bytes:
+        """Return the submit as a message; refuse here what would confuse or end the connection."""
+        try:
+            message = submit_message(task, name, fields)
+        except TypeError as error:
+            raise ValueError(f"the job cannot be written as JSON: {error}") from None
+        if not _ID.fullmatch(name):
+            text = f"id: 1 to 64 of A-Z a-z 0-9 _ . : -, this is {name[:80]!r}"
+            raise JobRejected(None, error_info(ErrorCode.INVALID_FIELD, text, path="id"))
+        if name in self._ledger.entries:
+            text = f"a job with the id {name!r} is running on this connection"
+            raise JobRejected(name, error_info(ErrorCode.ID_CONFLICT, text, path="id"))
+        most = self.welcome.limits.max_frame_bytes
+        if len(message) > most:
+            text = f"the message would take {len(message)} bytes; this server takes {most} at most"
+            raise JobRejected(name, error_info(ErrorCode.INPUT_TOO_LARGE, text))
+        return message
+
+    # --- more of a job's text -------------------------------------------------------------------
+
+    async def append(self, job_id: str, text: str | None = None, *, final: bool) -> InputReply:
+        """Send more text of an open job; see `Job.append`."""
+        wire_id = self._ledger.entries.wire_id(job_id)
+        frame = Append.model_validate(
+            {"id": wire_id, "final": final, **({} if text is None else {"text": text})}
+        )
+        return await self._input("append", frame, repeatable=False)
+
+    async def revise(self, job_id: str, text: str) -> InputReply:
+        """Send the new full text of a live job; see `Job.revise`."""
+        return await self._input(
+            "revise", Revise(id=self._ledger.entries.wire_id(job_id), text=text)
+        )
+
+    async def _input(
+        self, op: str, frame: Append | Revise, *, repeatable: bool = True
+    ) -> InputReply:
+        reply: InputReply = await self._ask((op, frame.id), frame, repeatable=repeatable)
+        if reply.outcome != "ok":
+            raise InputRefused(reply)
+        return reply
+
+    # --- questions ------------------------------------------------------------------------------
 
     async def cancel(self, job_id: str) -> CancelReply:
         """Ask the server to stop a job of this connection by its id."""
-        reply: CancelReply = await self._ask(("cancel", job_id), {"type": "cancel", "id": job_id})
+        self._ledger.give_up(job_id)
+        wire_id = self._ledger.entries.wire_id(job_id)
+        reply: CancelReply = await self._ask(("cancel", wire_id), Cancel(id=wire_id))
         return reply
 
     async def cancel_all(self) -> CancelReply:
@@ -258,59 +250,28 @@ class Client:
 
     async def jobs(self) -> list[JobInfo]:
         """Return the server's view of this connection's jobs that have not ended, oldest first."""
-        reply: JobsReply = await self._ask("jobs", {"type": "jobs"})
-        return reply.jobs
+        return cast("list[JobInfo]", await self._ask("jobs", Jobs()))
 
     async def ping(self) -> float:
         """Return how long a round trip to the server's session takes, in seconds."""
         n, begun = next(self._pings), time.perf_counter()
-        await self._ask(("ping", n), {"type": "ping", "n": n})
+        await self._ask(("ping", n), Ping(n=n))
         return time.perf_counter() - begun
 
-    def _new_id(self) -> str:
-        while True:
-            name = f"py-{next(self._ids)}"
-            if name not in self._jobs and name not in self._submitted:
-                return name
-
-    def _checked(self, job_id: str, task: str, fields: dict[str, Any]) -> bytes:
-        """Return the submit as a message; refuse here what would confuse or end the connection."""
-        message = _json({"type": task, "id": job_id, **fields})
-        if not _ID.fullmatch(job_id):
-            text = f"id: 1 to 64 of A-Z a-z 0-9 _ . : -, this is {job_id[:80]!r}"
-            raise JobRejected(None, error_info(ErrorCode.INVALID_FIELD, text, path="id"))
-        if job_id in self._jobs or job_id in self._submitted:
-            text = f"a job with the id {job_id!r} is running on this connection"
-            raise JobRejected(job_id, error_info(ErrorCode.ID_CONFLICT, text, path="id"))
-        most = self.welcome.limits.max_frame_bytes
-        if len(message) > most:
-            text = f"the message would take {len(message)} bytes; this server takes {most} at most"
-            raise JobRejected(job_id, error_info(ErrorCode.INPUT_TOO_LARGE, text))
-        return message
-
-    # --- out ------------------------------------------------------------------------------------
-
-    async def _ask(self, kind: Any, question: dict[str, Any]) -> Any:
-        self._raise_if_lost()
-        answer = self._replies.expect(kind)
-        await self._send(_json(question))
+    async def _ask(self, kind: Hashable, question: ClientFrame, *, repeatable: bool = True) -> Any:
+        self._raise_if_ended()
+        _ = self.welcome  # raises where the client was never opened
+        message = encode(question)
+        answer = self._ledger.ask(kind, message, repeatable=repeatable)
+        await self._keeper.send(message)
         return await answer
 
-    async def _send(self, message: bytes) -> None:
-        self._raise_if_lost()
-        if self._socket is None:
-            _ = self.welcome
-            return
-        try:
-            await self._socket.send(message, text=True)
-        except ConnectionClosed as closed:
-            self._raise_if_lost()
-            raise _lost(closed) from None
+    def _cancel_later(self, job_id: str) -> None:
+        """Send a cancel for someone who is on the way out."""
 
-    def _spawn(self, work: Any) -> None:
         async def quietly() -> None:
             try:
-                await work
+                await self.cancel(job_id)
             except WsprocError:
                 return
 
@@ -318,135 +279,28 @@ class Client:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def _raise_if_lost(self) -> None:
-        if isinstance(self._lost, ConnectionLost):
-            raise ConnectionLost(str(self._lost), self._lost.close_code, self._lost.reason)
-        if self._lost is not None:
-            raise ProtocolError(str(self._lost))
-
-    # --- in -------------------------------------------------------------------------------------
-
-    async def _read(self, socket: ClientConnection) -> None:
-        """Take in frames until the connection ends, then tell everyone who waits."""
-        try:
-            while True:
-                frame = self._decode(await socket.recv(decode=True))
-                if frame is not None:
-                    self._receive(frame)
-        except ConnectionClosed as closed:
-            self._lose(_lost(closed))
-        except ProtocolError as error:
-            self._lose(error)
-            await socket.close(1002, "protocol error")
-        except Exception as error:  # the tap is not ours; nobody may be left waiting over it
-            logger.exception("the tap raised an error, the connection is closed")
-            self._lose(ConnectionLost(f"the tap raised {error!r}", 1006))
-            await socket.close(1000)
-
-    def _decode(self, message: str) -> ServerFrame | None:
-        if self._tap is not None:
-            self._tap(message)
-        try:
-            return decode_server(message)
-        except (ValidationError, orjson.JSONDecodeError) as error:
-            raise ProtocolError(f"a frame cannot be read: {error}") from error
-
-    def _receive(self, frame: ServerFrame) -> None:
-        match frame:
-            case Accepted():
-                self._accept(frame)
-            case JobFrame():
-                self._hand_on(frame)
-            case Rejected():
-                self._reject(frame.id, JobRejected(frame.id, frame.error))
-            case CancelReply():
-                self._replies.answer(("cancel", frame.id), frame)
-            case JobsReply():
-                self._replies.answer("jobs", frame)
-            case Pong():
-                self._replies.answer(("ping", frame.n), frame)
-            case Error():
-                self._note(frame)
-            case Goaway():
-                self.goaway = frame
-            case _:  # heartbeats; and what later servers may add
-                return
-
-    def _accept(self, frame: Accepted) -> None:
-        task = self._submitted.pop(frame.id, None)
-        if task is None:
-            return
-        if frame.seq != 1:
-            raise ProtocolError(f"job {frame.id!r}: accepted must be frame 1, it is {frame.seq}")
-        job = Job(task, frame, lambda: self.cancel(frame.id))
-        if self._replies.answer(("submit", frame.id), job):
-            self._jobs[frame.id] = job
-
-    def _reject(self, job_id: str | None, rejected: JobRejected) -> None:
-        self._submitted.pop(job_id or "", None)
-        self._replies.answer(("submit", job_id), rejected)
-
-    def _hand_on(self, frame: JobFrame) -> None:
-        job = self._jobs.get(frame.id)
-        if job is None:
-            return
-        job.receive(frame)
-        if job.done is not None:
-            del self._jobs[frame.id]
-
-    def _note(self, frame: Error) -> None:
-        """Take an error about a submit for its rejection; any other is for the log."""
-        job_id = frame.re.id if frame.re else None
-        if ("submit", job_id) in self._replies:
-            self._reject(job_id, JobRejected(job_id, frame.error))
-        else:
-            logger.warning("the server reports %s: %s", frame.error.code.value, frame.error.message)
-
-    def _lose(self, error: WsprocError) -> None:
-        self._lost = error
-        self._replies.fail(error)
-        jobs, self._jobs = self._jobs, {}
-        for job in jobs.values():
-            job.lose(error)
+    def _raise_if_ended(self) -> None:
+        """Raise the end of the connection anew: an error that is raised twice grows its trace."""
+        ended = self._keeper.ended
+        if isinstance(ended, Unauthorized):
+            raise Unauthorized(str(ended), ended.reason) from ended
+        if isinstance(ended, ConnectionLost):
+            raise ConnectionLost(str(ended), ended.close_code, ended.reason) from ended
+        if ended is not None:
+            raise ProtocolError(str(ended)) from ended
 
 
-def _websocket_url(url: str) -> str:
-    for browser, socket in (("http://", "ws://"), ("https://", "wss://")):
-        if url.startswith(browser):
-            return socket + url.removeprefix(browser)
-    return url
+def _repeatable(resubmit: bool | Collection[str]) -> _Tasks:
+    if isinstance(resubmit, bool):
+        return _Tasks(None if resubmit else frozenset())
+    return _Tasks(frozenset(resubmit))
 
 
-def _no_proxy_to_self(url: str) -> dict[str, Any]:
-    """Bypass the environment's proxy for servers on this machine: it is for the way out."""
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        return {}
-    return {"proxy": None} if host in ("localhost", "127.0.0.1", "::1") else {}
+class _Tasks:
+    """Names of tasks; None stands for all."""
 
+    def __init__(self, names: frozenset[str] | None) -> None:
+        self._names = names
 
-def _json(frame: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(frame)
-    except TypeError as error:
-        raise ValueError(f"the job cannot be written as JSON: {error}") from None
-
-
-def _lost(closed: ConnectionClosed) -> ConnectionLost:
-    """Say how a connection ended; 1006 stands for an end without a close frame."""
-    frame = closed.rcvd or closed.sent
-    code, reason = (frame.code, frame.reason) if frame else (1006, "")
-    words = reason or ("it broke off" if code == 1006 else "it was closed")
-    return ConnectionLost(f"the connection ended ({code}): {words}", code, reason)
-
-
-def _first_line(body: bytes | bytearray | None) -> str:
-    line = (body or b"").decode(errors="replace").strip().splitlines()
-    return f" ({line[0][:200]})" if line else ""
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "nothing listens there; start a server with `wsproc serve`"
-    return str(error) or type(error).__name__
+    def __contains__(self, name: object) -> bool:
+        return self._names is None or name in self._names

@@ -2,20 +2,25 @@
 
 WsprocError
 ├── ConnectFailed       there is no connection: nobody listens, or the server turned us away
-├── ConnectionLost      the connection is gone; `close_code` and `reason` say why
+│   └── Unauthorized    ... for its token: none, a wrong one, or one that has expired
+├── ConnectionLost      the connection is gone for good; `close_code` and `reason` say why
+│   ├── Unauthorized    ... for its token, see above
 │   └── JobLost         ... and took this job with it: its end is not known
 ├── ProtocolError       the server broke the protocol; the connection is closed
 ├── JobRejected         the job was not run at all; `code`, `path`, `retry_after_ms`
+├── InputRefused        a job took no more text: `append` and `revise`; `outcome`
 ├── JobCancelled        the job was stopped; `reason`, `partial_result`
 └── JobFailed           the job could not be finished; `code`, `partial_result`
+
+A wait that took longer than its `timeout` raises Python's own TimeoutError.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from wsproc.frames.errors import ErrorCode, ErrorInfo
-from wsproc.frames.server import Cancelled, Failed
+from wsproc.frames.errors import CloseCode, ErrorCode, ErrorInfo
+from wsproc.frames.server import Cancelled, Failed, InputReply
 
 
 class WsprocError(Exception):
@@ -23,18 +28,29 @@ class WsprocError(Exception):
 
 
 class ConnectFailed(WsprocError):
-    """There is no connection. `close_code` is set where the server opened one only to close it."""
+    """There is no connection. `close_code` is set where the server opened one only to close it.
 
-    def __init__(self, message: str, close_code: int | None = None) -> None:
+    `retryable` says whether the same try may succeed later, with nothing changed on this side.
+    """
+
+    close_code: int | None
+
+    def __init__(
+        self, message: str, close_code: int | None = None, *, retryable: bool = False
+    ) -> None:
         super().__init__(message)
         self.close_code = close_code
+        self.retryable = retryable
 
 
 class ConnectionLost(WsprocError):
-    """The connection is gone. `close_code` is 1006 where no close frame came, 1000 after `close`.
+    """The connection is gone, and was not or could not be made again.
 
-    Codes of 44xx mean that connecting again by itself will not help; see PROTOCOL.md.
+    `close_code` is 1006 where no close frame came, 1000 after `close`. Codes of 44xx mean that
+    connecting again by itself does not help; see PROTOCOL.md.
     """
+
+    close_code: int
 
     def __init__(self, message: str, close_code: int, reason: str = "") -> None:
         super().__init__(message)
@@ -42,12 +58,26 @@ class ConnectionLost(WsprocError):
         self.reason = reason
 
 
-class JobLost(ConnectionLost):
-    """The connection went away before the job's end came; whether it was finished is not known."""
+class Unauthorized(ConnectFailed, ConnectionLost):
+    """The server wants a token: none was given, or it refused the one that was."""
 
-    def __init__(self, job_id: str, lost: ConnectionLost) -> None:
-        super().__init__(f"job {job_id!r} is lost: {lost}", lost.close_code, lost.reason)
+    close_code: int
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        ConnectionLost.__init__(self, message, CloseCode.UNAUTHORIZED, reason)
+        self.retryable = False
+
+
+class JobLost(ConnectionLost):
+    """The job's end will not come: the connection is gone, or the server knows the job no more.
+
+    Whether the server finished it is not known. `__cause__` is the loss itself.
+    """
+
+    def __init__(self, job_id: str, lost: ConnectionLost, why: str | None = None) -> None:
+        super().__init__(f"job {job_id!r} is lost: {why or lost}", lost.close_code, lost.reason)
         self.job_id = job_id
+        self.why = why
 
 
 class ProtocolError(WsprocError):
@@ -85,6 +115,25 @@ class JobRejected(WsprocError):
     def retry_after_ms(self) -> int | None:
         """When it may be worth sending again, in milliseconds."""
         return self.error.retry_after_ms
+
+
+class InputRefused(WsprocError):
+    """A job took no more text. `outcome` is `unknown`, `done` (it has ended) or `refused`."""
+
+    def __init__(self, reply: InputReply) -> None:
+        reasons = {
+            "unknown": "the server knows no such job",
+            "done": "it has ended",
+            "refused": f"it was not submitted for {reply.op}, or its input has ended",
+        }
+        super().__init__(f"{reply.op} to job {reply.id!r}: {reasons[reply.outcome]}")
+        self.job_id = reply.id
+        self.reply = reply
+
+    @property
+    def outcome(self) -> str:
+        """The server's answer as a word."""
+        return self.reply.outcome
 
 
 class JobCancelled(WsprocError):

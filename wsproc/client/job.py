@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias
 
+from typing_extensions import TypeVar
+
+from wsproc.client.delivered import Delivered, text_so_far
 from wsproc.client.errors import (
     ConnectionLost,
     JobCancelled,
@@ -22,6 +25,8 @@ from wsproc.client.errors import (
     ProtocolError,
     WsprocError,
 )
+from wsproc.client.order import Order
+from wsproc.client.results import Result
 from wsproc.frames.server import (
     Accepted,
     Cancelled,
@@ -29,6 +34,7 @@ from wsproc.frames.server import (
     Completed,
     Done,
     Failed,
+    InputReply,
     JobFrame,
     Token,
 )
@@ -39,33 +45,61 @@ EVENTS_KEPT = 1000
 Ended: TypeAlias = Completed | Cancelled | Failed
 """The terminal frame of a job."""
 
-T = TypeVar("T")
+R_co = TypeVar("R_co", bound=Result, default=Result, covariant=True)
 
 
-class Job:
+class Desk(Protocol):
+    """What a job asks of its client."""
+
+    async def cancel(self, job_id: str) -> CancelReply:
+        """Ask the server to stop the job."""
+
+    async def append(self, job_id: str, text: str | None = None, *, final: bool) -> InputReply:
+        """Send more of an open job's text."""
+
+    async def revise(self, job_id: str, text: str) -> InputReply:
+        """Send the new full text of a live job."""
+
+
+class Job(Generic[R_co]):
     """An accepted job. It is made by `Client.process` and its sisters, not by hand.
 
     Iterating yields the job's frames after `accepted`, each once, the terminal one last; it raises
-    `JobLost` or `ProtocolError` when the connection ends first. `result` may be awaited with or
-    without iterating, by any number of tasks.
+    `JobLost` or `ProtocolError` when the end cannot come any more. A connection that is lost and
+    made again is not seen here: the iteration goes on where it stopped. Where the server kept less
+    than was missed, one frame with the status `snapshot` stands for what is not told. `result` may
+    be awaited with or without iterating, by any number of tasks.
+
+    `restarts` counts how often the job was submitted again because the server had lost it; see
+    `resubmit` of `connect`.
 
     Who goes away stops the work: when the last task that waits for this job, in `result`, `wait` or
-    `async for`, is cancelled (`asyncio.timeout` does that), `cancel` is sent. Breaking out of
+    `async for`, is cancelled or runs into its `timeout`, `cancel` is sent. Breaking out of
     `async for` sends nothing, as the result may still be wanted; `async with job:` cancels on
     leaving the block, however it is left, unless the job has ended.
     """
 
     def __init__(
-        self, task: str, accepted: Accepted, cancel: Callable[[], Awaitable[CancelReply]]
+        self,
+        task: str,
+        accepted: Accepted,
+        desk: Desk,
+        make_result: Callable[[dict[str, Any]], R_co],
     ) -> None:
         self.id = accepted.id
         self.task = task
         self.accepted = accepted
         self.done: Ended | None = None
-        self.last_seq = accepted.seq
         self.dropped = 0
-        self._cancel = cancel
+        self.restarts = 0
+        self.unwanted = False
+        """Whether its stop was asked for, so that nobody would want it to run again."""
+        self._desk = desk
+        self._make_result = make_result
+        self._result: R_co | None = None
         self._events: deque[JobFrame] = deque()
+        self._order = Order(accepted.seq)
+        self._delivered = Delivered()
         self._lost: WsprocError | None = None
         self._more = asyncio.Event()
         self._over = asyncio.Event()
@@ -75,6 +109,11 @@ class Job:
     def __repr__(self) -> str:
         state = self.done.status if self.done else "lost" if self._lost else "running"
         return f"<Job {self.id!r} {self.task}: {state}, {len(self._events)} events unread>"
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last frame that came."""
+        return self._order.last
 
     # --- what happened --------------------------------------------------------------------------
 
@@ -88,36 +127,67 @@ class Job:
             self._raise_if_lost()
             self._more.clear()
             await self._waiting(self._more)
-        return self._events.popleft()
+        frame = self._events.popleft()
+        self._delivered.note(frame)
+        return frame
 
     async def tokens(self) -> AsyncIterator[str]:
-        """Yield the text of a `generate` job piece by piece, then raise what `result` raises."""
+        """Yield the text of a `generate` job piece by piece, then raise what `result` raises.
+
+        The pieces are the whole text, also where a part of the frames was missed.
+        """
         async for event in self:
             if isinstance(event, Token):
                 yield event.text
+            elif (rest := self._untold(event)) is not None:
+                yield rest
         await self.result()
 
-    async def wait(self) -> Ended:
-        """Return the terminal frame, whichever it is; raise only `JobLost` or `ProtocolError`."""
+    async def wait(self, timeout: float | None = None) -> Ended:  # noqa: ASYNC109 - as in the stdlib
+        """Return the terminal frame, whichever it is; raise only `JobLost` or `ProtocolError`.
+
+        With a `timeout`, in seconds, TimeoutError is raised after it and the job is stopped.
+        """
         if self.done is None and self._lost is None:
-            await self._waiting(self._over)
+            async with asyncio.timeout(timeout):
+                await self._waiting(self._over)
         if self.done is None:
             self._raise_if_lost()
         assert self.done is not None
         return self.done
 
-    async def result(self) -> dict[str, Any]:
+    async def result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109 - as in the stdlib
         """Return the whole result.
 
-        Raises `JobCancelled`, `JobFailed`, or `JobLost` when the connection ended first.
+        Raises `JobCancelled`, `JobFailed`, or `JobLost` when its end cannot come any more. With a
+        `timeout`, in seconds, TimeoutError is raised after it and the job is stopped.
         """
-        match await self.wait():
+        match await self.wait(timeout):
             case Completed() as done:
-                return done.result
+                if self._result is None:
+                    self._result = self._make_result(done.result)
+                return self._result
             case Cancelled() as done:
                 raise JobCancelled(done)
             case Failed() as done:
                 raise JobFailed(done)
+
+    # --- more input -----------------------------------------------------------------------------
+
+    async def append(self, text: str | None = None, *, final: bool = False) -> InputReply:
+        """Send more text of a job that was submitted with `open=True`; `final` ends its input.
+
+        Raises `InputRefused` where the job takes no more, and `ConnectionLost` where the connection
+        broke before the answer came: whether the text was taken is not known then.
+        """
+        return await self._desk.append(self.id, text, final=final)
+
+    async def revise(self, text: str) -> InputReply:
+        """Send the new full text of a job that was submitted with `live=True`.
+
+        Raises `InputRefused` where the job takes no more.
+        """
+        return await self._desk.revise(self.id, text)
 
     # --- stopping -------------------------------------------------------------------------------
 
@@ -126,9 +196,9 @@ class Job:
 
         A job that has ended answers `done`, which is no error.
         """
-        return await self._cancel()
+        return await self._desk.cancel(self.id)
 
-    async def __aenter__(self) -> Job:
+    async def __aenter__(self) -> Job[R_co]:
         return self
 
     async def __aexit__(
@@ -137,25 +207,60 @@ class Job:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._running:
-            self._abandon()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Send `cancel`, if the job still runs, without waiting for the answer."""
+        if self._running and self._abandoning is None:
+            self._abandoning = asyncio.get_running_loop().create_task(self._cancel_quietly())
 
     # --- for the client -------------------------------------------------------------------------
 
     def receive(self, frame: JobFrame) -> None:
-        """Take the job's next frame; raise `ProtocolError` where one is missing or doubled."""
-        if frame.seq != self.last_seq + 1:
-            wanted, got = self.last_seq + 1, frame.seq
-            raise ProtocolError(f"job {self.id!r}: frame {wanted} was due, frame {got} came")
-        self.last_seq = frame.seq
-        self._keep(frame)
+        """Take a frame of the job; a replayed one that is known already is left out.
+
+        Raises `ProtocolError` where one is missing or doubled, and `Diverged` where a second run
+        does not continue what was handed out of the first.
+        """
+        if not self._order.take(frame):
+            return
+        fresh = self._delivered.fresh(frame)
+        if fresh is not None:
+            self._keep(fresh)
         if isinstance(frame, Completed | Cancelled | Failed):
             self.done = frame
             self._over.set()
         self._more.set()
 
+    def allow_gap(self) -> None:
+        """Expect one frame that stands for those which cannot be had any more."""
+        self._order.allow_gap()
+
+    def attach(self, last_seq: int) -> None:
+        """Go on behind `last_seq` of a job that the server has under this id already."""
+        self._order.attach(last_seq)
+
+    def end(self, frame: Ended) -> None:
+        """End the job by a frame that was held back."""
+        self._keep(frame)
+        self.done = frame
+        self._over.set()
+        self._more.set()
+
+    def rewind(self) -> None:
+        """Begin again: the job is being submitted once more. What was handed out stays so."""
+        self.restarts += 1
+        self._order.restart()
+        self._events.clear()
+        self._delivered.rewind()
+
+    def accept(self, accepted: Accepted) -> None:
+        """Take the answer to a submit that was repeated."""
+        self.accepted = accepted
+        self._order.restart(accepted.seq)
+
     def lose(self, error: WsprocError) -> None:
-        """End the job without an end: the connection is gone."""
+        """End the job without an end."""
         self._lost = error
         self._over.set()
         self._more.set()
@@ -176,30 +281,36 @@ class Job:
                 self.dropped += 1
         events.append(frame)
 
+    def _untold(self, event: JobFrame) -> str | None:
+        """Return the text that a snapshot or the end has beyond the tokens so far."""
+        text = text_so_far(event)
+        told = len(self._delivered.text)
+        if text is None or len(text) <= told:
+            return None
+        self._delivered.cover(text)
+        return text[told:]
+
     async def _waiting(self, event: asyncio.Event) -> None:
         """Wait; the last one to be cancelled here takes the job with it."""
         self._waiters += 1
         try:
             await event.wait()
         except asyncio.CancelledError:
-            if self._waiters == 1 and self._running:
-                self._abandon()
+            if self._waiters == 1:
+                self.abandon()
             raise
         finally:
             self._waiters -= 1
 
-    def _abandon(self) -> None:
-        """Send `cancel` without waiting for anything: whoever asked is on the way out."""
-        if self._abandoning is None:
-            self._abandoning = asyncio.get_running_loop().create_task(self._cancel_quietly())
-
     async def _cancel_quietly(self) -> None:
         try:
-            await self._cancel()
+            await self.cancel()
         except (ConnectionLost, ProtocolError):
             return
 
     def _raise_if_lost(self) -> None:
+        if isinstance(self._lost, JobLost):
+            raise JobLost(self.id, self._lost, self._lost.why) from self._lost.__cause__
         if isinstance(self._lost, ConnectionLost):
             raise JobLost(self.id, self._lost) from self._lost
         if self._lost is not None:

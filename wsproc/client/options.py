@@ -10,12 +10,19 @@ from typing import Any, Literal, TypedDict
 
 
 class JobOptions(TypedDict, total=False):
-    """What every job takes. `timeout_ms` counts from acceptance; `priority` 0..9, 9 first."""
+    """What every job takes. `timeout_ms` counts from acceptance; `priority` 0..9, 9 first.
+
+    `on_disconnect="keep"` lets a job run on while nobody is connected. `open` jobs get more text by
+    `Job.append`, `live` ones a new text by `Job.revise`.
+    """
 
     id: str
     timeout_ms: int
     priority: int
+    on_disconnect: Literal["cancel", "keep"]
     meta: Any
+    open: bool
+    live: bool
 
 
 class TextOptions(JobOptions, total=False):

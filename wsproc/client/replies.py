@@ -1,53 +1,82 @@
-"""Who waits for which answer: questions in the order they were sent, by their kind."""
+"""Who waits for which answer: questions in the order they were sent, by their kind.
+
+A question outlives the connection that it was sent on: its message is kept and sent again on the
+next one, unless it is of those that must not be acted upon twice.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from wsproc.client.errors import WsprocError
+
+
+@dataclass(slots=True)
+class _Question:
+    number: int
+    message: bytes
+    repeatable: bool
+    answer: asyncio.Future[Any]
 
 
 class Replies:
     """Answers come in the order of their questions, so each kind of question has one queue."""
 
     def __init__(self) -> None:
-        self._asked: dict[Hashable, deque[asyncio.Future[Any]]] = {}
+        self._asked: dict[Hashable, deque[_Question]] = {}
+        self._count = 0
 
-    def __contains__(self, kind: Hashable) -> bool:
-        return kind in self._asked
-
-    def expect(self, kind: Hashable) -> asyncio.Future[Any]:
+    def expect(
+        self, kind: Hashable, message: bytes, *, repeatable: bool = True
+    ) -> asyncio.Future[Any]:
         """Return a future for the next answer of this kind that nobody waits for yet."""
+        self._count += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._asked.setdefault(kind, deque()).append(future)
+        question = _Question(self._count, message, repeatable, future)
+        self._asked.setdefault(kind, deque()).append(question)
         return future
 
-    def answer(self, kind: Hashable, answer: Any) -> bool:
-        """Hand an answer, or an exception to raise, to the first in line; False if none is."""
+    def answer(self, kind: Hashable, answer: Any) -> None:
+        """Hand an answer, or an exception to raise, to the first in line."""
         asked = self._asked.get(kind)
         if asked is None:
-            return False
-        future = asked.popleft()
+            return
+        future = asked.popleft().answer
         if not asked:
             del self._asked[kind]
-        if future.done():  # its asker was cancelled; the answer is used up all the same
-            return False
-        _settle(future, answer)
-        return True
+        settle(future, answer)  # a cancelled asker's answer is used up all the same
+
+    def interrupt(self, error: WsprocError) -> None:
+        """Fail what must not be sent twice; drop what nobody waits for. The rest goes on."""
+        for kind, asked in list(self._asked.items()):
+            for question in asked:
+                if not question.repeatable:
+                    settle(question.answer, error)
+            self._asked[kind] = deque(one for one in asked if not one.answer.done())
+            if not self._asked[kind]:
+                del self._asked[kind]
+
+    def unanswered(self) -> list[bytes]:
+        """Return the messages of all open questions, in the order they were asked."""
+        questions = [question for asked in self._asked.values() for question in asked]
+        return [one.message for one in sorted(questions, key=lambda question: question.number)]
 
     def fail(self, error: WsprocError) -> None:
         """Raise an error to everyone in line."""
         asked, self._asked = self._asked, {}
-        for futures in asked.values():
-            for future in futures:
-                if not future.done():
-                    _settle(future, error)
+        for questions in asked.values():
+            for question in questions:
+                settle(question.answer, error)
 
 
-def _settle(future: asyncio.Future[Any], answer: Any) -> None:
+def settle(future: asyncio.Future[Any], answer: Any) -> None:
+    """Give a future its answer, or its exception, unless its asker went away."""
+    if future.done():
+        return
     if isinstance(answer, WsprocError):
         future.set_exception(answer)
     else:

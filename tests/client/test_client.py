@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 import wsproc
 from tests.fakes import UNENDING, FakeEngine, plausible, serving
 from wsproc.client.job import EVENTS_KEPT, Job
+from wsproc.client.results import Result
 from wsproc.frames.errors import ErrorCode
 from wsproc.frames.server import (
     Accepted,
@@ -344,8 +345,11 @@ async def test_a_browser_address_is_understood():
 
 
 async def test_a_server_that_goes_away_in_order_ends_the_jobs_first():
-    """A drain announces itself, cancels the jobs with reason shutdown, then the rest is lost."""
-    async with serving(FakeEngine()) as server, wsproc.connect(server.url) as client:
+    """Without reconnecting a drain cancels the jobs with reason shutdown; the rest is lost."""
+    async with (
+        serving(FakeEngine()) as server,
+        wsproc.connect(server.url, reconnect=False) as client,
+    ):
         job = await client.generate("Hello")
         await server.close()
         with pytest.raises(wsproc.JobCancelled) as caught:
@@ -514,14 +518,10 @@ async def test_a_tap_that_raises_leaves_nobody_waiting(caplog):
 # --- memory -------------------------------------------------------------------------------------
 
 
-async def never():
-    """A cancel that is not asked for."""
-    raise AssertionError
-
-
 def unread_job() -> Job:
-    """A job that nobody reads."""
-    return Job("generate", Accepted(id="a", seq=1, position=0, eta_ms=None), never)
+    """A job that nobody reads, of a client that is asked for nothing."""
+    accepted = Accepted(id="a", seq=1, position=0, eta_ms=None)
+    return Job("generate", accepted, wsproc.connect(), Result)
 
 
 async def test_unread_tokens_are_joined_over_the_limit():
