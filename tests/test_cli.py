@@ -659,7 +659,7 @@ def test_schema_is_what_the_server_answers():
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["serve"], ["run"], ["generate"], ["models"], ["schema"], ["demo"]]
+    "arguments", [[], ["serve"], ["run"], ["generate"], ["models"], ["schema"], ["token"], ["demo"]]
 )
 def test_every_command_has_help(arguments):
     """`--help` and `-h` work everywhere."""

@@ -149,7 +149,7 @@ async def _serve(
     ending = asyncio.create_task(server.run_until_signal())
     await asyncio.sleep(0)
     announce(out(Steady), server)
-    for warning in _exposure(config):
+    for warning in exposure(config):
         logger.warning(warning)
     await ending
     say("wsproc has ended")
@@ -204,18 +204,20 @@ def _check_address(host: str, port: int, flags: str = "") -> None:
         _address_fails(host, port, error, flags)
 
 
-def _exposure(config: ServerConfig) -> Iterator[str]:
+def exposure(config: ServerConfig) -> Iterator[str]:
     """Yield what others than this machine's users could do to a server that listens for them."""
-    if is_loopback(config.host):
+    hosts = [config.host, *([config.http_host] if config.http_port is not None else [])]
+    reached = next((host for host in hosts if host is not None and not is_loopback(host)), None)
+    if reached is None:
         return
     if not config.auth.asked:
         yield (
-            f"anyone who can reach {config.host} can use this server: it asks for no token;"
+            f"anyone who can reach {reached} can use this server: it asks for no token;"
             " `wsproc token` makes one"
         )
     elif config.tls.cert is None:
         yield (
-            f"tokens and texts reach {config.host} unencrypted: give --tls-cert, or let a proxy in"
+            f"tokens and texts reach {reached} unencrypted: give --tls-cert, or let a proxy in"
             " front speak TLS"
         )
 
