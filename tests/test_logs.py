@@ -139,6 +139,23 @@ def test_what_happens_all_the_time_is_counted_and_not_logged():
     assert lines(WorkerProbed("device", 0.01), level="debug") == []
 
 
+def test_a_flood_of_refused_handshakes_does_not_flood_the_log():
+    """So many are told, the others counted, and the next line says how many those were."""
+    now = 0.0
+    stream = io.StringIO()
+    with logging_to(stream):
+        reader = LogReader(lambda: now)
+        for _ in range(200):
+            reader(HandshakeRefused(PEER, 4403, "no"))
+        now = 1.0
+        for _ in range(2):
+            reader(HandshakeRefused(PEER, 4403, "no"))
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(told) == 52
+    assert [line["unlogged"] for line in told if "unlogged" in line] == [150]
+    assert told[50]["unlogged"] == 150
+
+
 @pytest.mark.parametrize("outcome", ["internal", "engine_error", "out_of_memory", "lost"])
 def test_a_job_that_fails_by_our_fault_is_a_warning(outcome):
     """It is seen where only warnings are; a deadline or a cancel is none."""

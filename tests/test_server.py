@@ -38,6 +38,12 @@ from wsproc.server import Server
 from wsproc.session import Session
 from wsproc.tasks import JobContext, TaskResult
 
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 TEXT = "I love this. Ada is great! " * 5 + "I hate that. " * 5
 
 
@@ -710,13 +716,7 @@ async def test_a_foreign_host_is_misdirected(server: Server, quiet: None):
     """A page that points its own name at 127.0.0.1 gets nothing (DNS rebinding)."""
     assert (await http(server, "/", Host="evil.example"))[0] == 421
     assert (await http(server, "/healthz", Host="[::1"))[0] == 421
-    handshake = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
-    assert (await http(server, "/", Host="evil.example", **handshake))[0] == 421
+    assert (await http(server, "/", Host="evil.example", **HANDSHAKE))[0] == 421
 
 
 @pytest.mark.parametrize("header", ["Host", "Origin"])
@@ -726,6 +726,20 @@ async def test_a_header_that_decides_comes_once(server: Server, header: str, qui
         async with connect(server.url, additional_headers=[(header, "a"), (header, "b")]):
             pytest.fail("connected")
     assert caught.value.response.status_code == 400
+
+
+async def test_a_handshake_that_is_refused_over_http_is_told(quiet: None):
+    """Whatever it was refused for; a plain GET that is refused is no handshake."""
+    told: list[Event] = []
+    async with fake_server(FakeEngine(), readers=[told.append]) as server:
+        assert (await http(server, "/", Host="evil.example"))[0] == 421
+        assert (await http(server, "/", Host="evil.example", **HANDSHAKE))[0] == 421
+        with pytest.raises(InvalidStatus):
+            headers = [("Origin", "a"), ("Origin", "b")]
+            async with connect(server.url, additional_headers=headers):
+                pytest.fail("connected")
+    refused = [one for one in told if isinstance(one, HandshakeRefused)]
+    assert [(one.peer.connection, one.code) for one in refused] == [(1, 421), (2, 400)]
 
 
 async def test_a_header_that_is_a_list_may_come_in_pieces(server: Server, quiet: None):

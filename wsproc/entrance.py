@@ -87,7 +87,9 @@ class Entrance:
         try:
             knock = _knock_of(request)
         except InvalidHeader:  # its own words would repeat the header
-            return socket.respond(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Protocol is no list\n")
+            words = "Sec-WebSocket-Protocol is no list"
+            self.tell_refused(socket, HTTPStatus.BAD_REQUEST, words)
+            return socket.respond(HTTPStatus.BAD_REQUEST, f"{words}\n")
         address = _address(socket.remote_address)
         socket.peer = Peer(next(self._count), address, knock.origin)
         authenticator = self._keyring if self._keyring.asked else None
@@ -102,6 +104,11 @@ class Entrance:
             return None
         self._tell(HandshakeRefused(socket.peer, refusal.status.value, refusal.reason))
         return _refuse(socket, refusal.status, refusal.reason)
+
+    def tell_refused(self, socket: ServerConnection, status: HTTPStatus, reason: str) -> None:
+        """Tell of a handshake that was refused before anything was decided here."""
+        peer = Peer(next(self._count), _address(socket.remote_address))
+        self._tell(HandshakeRefused(peer, status.value, reason))
 
     def answer_metrics(self, socket: ServerConnection, request: Request) -> Response | None:
         """Return why a client may not read /metrics; None where it may."""

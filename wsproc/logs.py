@@ -22,6 +22,8 @@ import os
 import queue
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -42,6 +44,7 @@ from wsproc.events import (
     PeerStalled,
     WorkerProbed,
 )
+from wsproc.rate import TokenBucket
 
 Level = Literal["auto", "debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
@@ -53,6 +56,9 @@ WAITING_LINES = 10_000
 FLUSH_S = 2.0
 """How long the last lines may take at the end: the reader of stderr may have stopped for ever."""
 
+REFUSALS_PER_S, REFUSALS_BURST = 5.0, 50.0
+"""Lines about refused handshakes; further ones are counted, and the next line says how many."""
+
 _PROBES = ("/healthz", "/readyz")
 """What balancers ask every few seconds; nobody wants to read that."""
 
@@ -60,10 +66,13 @@ _PROBES = ("/healthz", "/readyz")
 class LogReader:
     """One line for whatever an operator would want to look up later."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._connections = logging.getLogger("wsproc.connection")
         self._jobs = logging.getLogger("wsproc.jobs")
         self._health = logging.getLogger("wsproc.health")
+        self._refusals = TokenBucket(REFUSALS_PER_S, REFUSALS_BURST)
+        self._unlogged = 0
 
     def __call__(self, event: Event, /) -> None:
         """Log an event at the level that suits it; most rejections are only counted."""
@@ -81,8 +90,7 @@ class LogReader:
                 level = logging.DEBUG if path in _PROBES else logging.INFO
                 self._connections.log(level, "request answered", extra=_peer(peer) | told)
             case HandshakeRefused(peer, code, reason):
-                told = _peer(peer) | {"code": code, "reason": reason}
-                self._connections.warning("handshake refused", extra=told)
+                self._refused(_peer(peer) | {"code": code, "reason": reason})
             case JobEnded(outcome=outcome):
                 level = logging.WARNING if outcome in FAULTS else logging.INFO
                 if self._jobs.isEnabledFor(level):
@@ -94,6 +102,15 @@ class LogReader:
                 self._health.warning("the engine is healthy again")
             case HealthChanged(reasons):
                 self._health.error("the engine is not healthy: %s", "; ".join(reasons))
+
+    def _refused(self, told: dict[str, Any]) -> None:
+        """Log a refused handshake, unless somebody floods us with them."""
+        if self._refusals.take(1, self._clock()):
+            self._unlogged += 1
+            return
+        if self._unlogged:
+            told["unlogged"], self._unlogged = self._unlogged, 0
+        self._connections.warning("handshake refused", extra=told)
 
 
 def ids_of(peer: Peer) -> dict[str, Any]:

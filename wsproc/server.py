@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
 from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -312,18 +313,29 @@ class Server:
         )
 
     async def _answer_http(self, websocket: ServerConnection, request: Request) -> Response | None:
-        if any(len(request.headers.get_all(name)) > 1 for name in ONCE):
-            return websocket.respond(400, f"{', '.join(ONCE)} may be given once\n")
-        host = request.headers.get("Host")
-        if not host_allowed(host, self.config.host, self.config.origins):
-            return websocket.respond(421, "this server answers to its own address only\n")
-        if "upgrade" in ",".join(request.headers.get_all("Connection")).lower():
+        is_handshake = "upgrade" in ",".join(request.headers.get_all("Connection")).lower()
+        misled = self._misled(request)
+        if misled is not None:
+            status, words = misled
+            if is_handshake:
+                self._entrance.tell_refused(websocket, status, words)
+            return websocket.respond(status, f"{words}\n")
+        if is_handshake:
             return self._entrance.answer_handshake(websocket, request)
         if request.path.partition("?")[0] == "/metrics":
             refusal = self._entrance.answer_metrics(websocket, request)
             if refusal is not None:
                 return refusal
         return self._site.answer(getattr(request, "method", "GET"), request.path)
+
+    def _misled(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        """Return why a request must not be read any further, whatever it asks for."""
+        headers = request.headers
+        if any(len(headers.get_all(name)) > 1 for name in ONCE):
+            return HTTPStatus.BAD_REQUEST, f"{', '.join(ONCE)} may be given once"
+        if not host_allowed(headers.get("Host"), self.config.host, self.config.origins):
+            return HTTPStatus.MISDIRECTED_REQUEST, "this server answers to its own address only"
+        return None
 
     def _not_ready(self) -> str | None:
         """Say why a balancer had better send new connections elsewhere; None where it need not.
