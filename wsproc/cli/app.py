@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from wsproc.cli.bench import bench
 from wsproc.cli.demo import demo
 from wsproc.cli.doctor import doctor
 from wsproc.cli.generate import generate
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, run, generate, models, schema, token, doctor, demo):
+for command in (serve, run, generate, models, schema, token, bench, doctor, demo):
     app.command()(command)
 
 

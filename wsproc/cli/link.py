@@ -46,16 +46,21 @@ async def client_of(
     url: str, local: ServerConfig | None, tap: Callable[[str], None] | None = None
 ) -> AsyncIterator[Client]:
     """Connect to `url`, or where `local` is given to a server started here on a free port."""
+    async with server_at(url, local) as address, connect(address, tap=tap) as client:
+        yield client
+
+
+@asynccontextmanager
+async def server_at(url: str, local: ServerConfig | None) -> AsyncIterator[str]:
+    """Give the address of a server: `url`, or of one that lives as long as the block does."""
     if local is None:
-        async with connect(url, tap=tap) as client:
-            yield client
+        yield url
         return
     server = Server(local)
     with err().status("loading the models") as status:
         await server.start(status.update)
     try:
-        async with connect(server.url, tap=tap) as client:
-            yield client
+        yield server.url
     finally:
         await server.close()
 
