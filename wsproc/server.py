@@ -291,20 +291,18 @@ class Server:
         if config.http_port is None:
             return None
         try:
-            from wsproc.face import Desk, Face
+            from wsproc.face import Clients, Desk, Face
         except ModuleNotFoundError as error:
             raise missing("the HTTP face", "http", error) from error
-        desk = Desk(
-            config,
-            self._offer,
-            self.admission,
-            self.engine,
-            self.registry,
+        clients = Clients(
+            config.max_jobs_per_connection, config.messages_per_s, config.message_burst
         )
+        desk = Desk(config, self._offer, self.admission, self.engine, self.registry, clients)
         return Face(
             desk,
             config,
             authenticator=self._keyring if self._keyring.asked else None,
+            gate=self.gate,
             tls=None if self._tls is None else self._tls.listening,
             health=self.health,
             ready=self.readiness,

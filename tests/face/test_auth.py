@@ -66,6 +66,16 @@ async def test_what_is_public_needs_no_token(path: str):
         assert (await http.get(path)).status_code == 200
 
 
+@pytest.mark.parametrize(("auth", "asked"), [(AUTH, True), ({}, False)])
+async def test_the_docs_ask_for_the_token_where_one_is_needed(auth: dict, asked: bool):
+    """The page then has a place for it."""
+    async with serving(FakeEngine(), http_port=0, auth=auth) as server, client(server) as http:
+        schema = (await http.get("/openapi.json")).json()
+        assert ("securitySchemes" in schema["components"]) is asked
+        posts = [methods["post"] for methods in schema["paths"].values()]
+        assert all(("security" in post) is asked for post in posts)
+
+
 async def test_the_face_is_encrypted_by_the_same_certificate(tmp_path: Path):
     """Its address says so."""
     made = self_made(tmp_path, "server")

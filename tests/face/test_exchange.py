@@ -10,6 +10,7 @@ from tests.fakes import FakeEngine, plausible
 from wsproc.admission import Admission
 from wsproc.config import ServerConfig
 from wsproc.events import Event, JobAccepted, JobEnded, Reader, nobody
+from wsproc.face.clients import Clients
 from wsproc.face.exchange import Desk
 from wsproc.face.faults import Refused
 from wsproc.frames.client import Generate, Process
@@ -28,7 +29,8 @@ def desk(engine: FakeEngine, tell: Reader = nobody, **settings: int) -> Desk:
     config = ServerConfig(**settings)
     registry = default_registry()
     offer = Offer("1", "e", registry.requests, config.limits(), 15, engine.unavailable, tell)
-    return Desk(config, offer, Admission(config.max_jobs), engine, registry)
+    clients = Clients(config.max_jobs_per_connection, rate=0, burst=1)
+    return Desk(config, offer, Admission(config.max_jobs), engine, registry, clients)
 
 
 async def test_a_job_from_its_first_frame_to_its_end():

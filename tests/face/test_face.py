@@ -312,6 +312,36 @@ async def test_what_is_no_http_harms_nobody(junk: bytes):
             assert (await ask.get("/healthz")).status_code == 200
 
 
+async def test_connections_are_counted_with_those_of_the_other_side():
+    """One too many is told so and closed, whichever side the others are on; then there is room."""
+    async with serving(FakeEngine(), http_port=0, max_connections=2) as server:
+        async with connected(server):
+            with Raw(server) as first, Raw(server) as second:
+                await first.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert b"200 OK" in await first.receive_until(b"}\n")
+                await second.post("/process-batch", {"text": TEXT})
+                refused = (await second.receive_all()).lower()
+        assert b" 503 " in refused
+        assert b"retry-after: 1" in refused
+        assert b"too many connections" in refused
+        await until(lambda: len(server.gate) == 0)
+        async with client(server) as ask:
+            assert (await ask.get("/healthz")).status_code == 200
+
+
+async def test_who_asks_too_often_is_told_to_wait():
+    """429 with the time until it would be heard; on another connection it is another client."""
+    limits = {"messages_per_s": 0.01, "message_burst": 2}
+    async with serving(FakeEngine(answers=plausible), http_port=0, **limits) as server:
+        async with client(server) as ask:
+            answers = [await ask.post("/process-batch", json={"text": TEXT}) for _ in range(3)]
+            assert [one.status_code for one in answers] == [200, 200, 429]
+            assert answers[2].json()["error"]["code"] == "rate_limited"
+            assert int(answers[2].headers["retry-after"]) > 50
+        async with client(server) as other:
+            assert (await other.post("/process-batch", json={"text": TEXT})).status_code == 200
+
+
 # --- start and end --------------------------------------------------------------------------------
 
 

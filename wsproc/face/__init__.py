@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from wsproc.auth.grant import Authenticator
 from wsproc.config import ServerConfig
 from wsproc.face.app import make_app
+from wsproc.face.clients import Clients
 from wsproc.face.exchange import Desk
 from wsproc.face.listener import Listener
+from wsproc.gate import Gate
 from wsproc.health import Judge
 
 
@@ -32,6 +34,7 @@ class Face:
         config: ServerConfig,
         *,
         authenticator: Authenticator | None,
+        gate: Gate,
         tls: ssl.SSLContext | None,
         health: Judge,
         ready: Judge,
@@ -39,7 +42,7 @@ class Face:
         bound: Callable[[socket.socket], None],
     ) -> None:
         self._desk = desk
-        self._listener = Listener(config, bound, tls)
+        self._listener = Listener(config, gate, bound, tls)
         self._app = make_app(
             desk,
             config,
@@ -72,4 +75,4 @@ class Face:
         await self._listener.wait_closed()
 
 
-__all__ = ["Desk", "Face"]
+__all__ = ["Clients", "Desk", "Face"]

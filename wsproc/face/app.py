@@ -8,11 +8,12 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Body, FastAPI
+from fastapi import Body, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.models import Example
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,7 +27,7 @@ from wsproc.face.bodies import body_of, submit
 from wsproc.face.endpoints import Endpoint, described, endpoint_of
 from wsproc.face.exchange import Desk
 from wsproc.face.faults import Refused, finding
-from wsproc.face.guard import PEER, Guard, refusal, too_large
+from wsproc.face.guard import CLIENT, PEER, Guard, refusal, too_large
 from wsproc.face.pages import add_docs
 from wsproc.frames.client import Submit
 from wsproc.health import Judge
@@ -59,16 +60,26 @@ def make_app(
         },
     )
     app.router.route_class = JsonRoute
+    # For the page at /docs, which asks for the token then; `Guard` is who judges it.
+    token = [] if authenticator is None else [Depends(HTTPBearer(auto_error=False))]
     for name, task in desk.registry.requests.items():
         where = endpoint_of(name)
         endpoint = _endpoint(task, where, desk, config, cut)
-        app.post(where.path, name=name, **described(task, where.form))(endpoint)
+        told = described(task, where.form)
+        app.post(where.path, name=name, dependencies=token, **told)(endpoint)
     _add_probe(app, "/healthz", "healthy", health)
     _add_probe(app, "/readyz", "ready", ready)
     add_docs(app)
     # Around the app and not in it: FastAPI would write what is refused for its size as plain text.
     return CORSMiddleware(
-        Guard(app, config=config, authenticator=authenticator, tell=desk.offer.tell, count=count),
+        Guard(
+            app,
+            config=config,
+            authenticator=authenticator,
+            clients=desk.clients,
+            tell=desk.offer.tell,
+            count=count,
+        ),
         allow_origins=config.origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization"],
@@ -109,7 +120,7 @@ def _endpoint(
             desk,
             job,
             where.form,
-            client=_client(request),
+            client=request.scope[CLIENT],
             peer=request.scope[PEER],
             send_timeout_s=config.send_timeout_s,
             cut=cut,
@@ -125,17 +136,6 @@ def _traced(job: Submit, traceparent: str | None) -> Submit:
     if "meta" in job.model_fields_set or not _TRACEPARENT.fullmatch(traceparent or ""):
         return job
     return job.model_copy(update={"meta": {"traceparent": traceparent}})
-
-
-def _client(request: Request) -> str:
-    """Return whose job this is: a principal's, or else that of all who come from one address.
-
-    They share what a connection has.
-    """
-    principal = request.scope[PEER].principal
-    if principal is not None:
-        return f"http-as:{principal}"
-    return f"http:{request.client.host if request.client else '?'}"
 
 
 def _add_probe(app: FastAPI, path: str, word: str, judge: Judge) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from wsproc.admission import Admission
 from wsproc.config import ServerConfig
+from wsproc.face.clients import Clients
 from wsproc.face.faults import Refused
 from wsproc.frames.client import Submit
-from wsproc.frames.errors import ErrorCode, error_info
 from wsproc.frames.server import Done, JobFrame, Rejected
 from wsproc.job import StopReason
 from wsproc.logs import bound
@@ -29,7 +28,7 @@ from wsproc.tasks.context import Caller
 class Desk:
     """Takes the jobs of all requests, with the admission that the WebSocket side has.
 
-    A client's jobs share the devices as one connection's do, and are as many at most.
+    A client's jobs share the devices as one connection's do.
     """
 
     config: ServerConfig
@@ -37,8 +36,8 @@ class Desk:
     admission: Admission
     engine: Caller
     registry: TaskRegistry
+    clients: Clients
     _open: set[Exchange] = field(default_factory=set)
-    _of_client: Counter[str] = field(default_factory=Counter)
     _draining: bool = False
 
     def __repr__(self) -> str:
@@ -46,23 +45,22 @@ class Desk:
 
     def open(self, request: Submit, client: str) -> Exchange:
         """Submit a job; raise `Refused` where it is not taken. Use the result with `async with`."""
-        most = self.config.max_jobs_per_connection
-        if self._of_client[client] >= most:
-            message = f"{most} jobs of yours are running; wait for one to end"
-            raise Refused(error_info(ErrorCode.TOO_MANY_JOBS, message, retry_after_ms=1000))
+        objection = self.clients.objection(client)
+        if objection is not None:
+            raise Refused(objection)
         outbox = Outbox(self.config.outbox_bytes)
         session = Session(secrets.token_urlsafe(24), self.offer, self.admission, outbox)
         session.draining = self._draining
         exchange = Exchange(self, session, client)
         exchange.submit(request)
         self._open.add(exchange)
-        self._of_client[client] += 1
+        self.clients.take(client)
         return exchange
 
     def leave(self, exchange: Exchange) -> None:
         """Forget an exchange whose job is over."""
         self._open.discard(exchange)
-        self._of_client -= Counter([exchange.client])
+        self.clients.give_back(exchange.client)
 
     def drain(self) -> None:
         """Stop all jobs, whose clients are told so, and take no other."""

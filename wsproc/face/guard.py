@@ -17,16 +17,30 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wsproc.auth.bearer import BadBearer, token_of_request
-from wsproc.auth.grant import Authenticator, Denied, Grant, Verdict
+from wsproc.auth.grant import Authenticator, Denied, Verdict
 from wsproc.config import ServerConfig
-from wsproc.events import Answered, HandshakeRefused, Peer, Reader
+from wsproc.events import Answered, FrameRefused, HandshakeRefused, Peer, Reader
+from wsproc.face.clients import Clients, client_of
 from wsproc.face.faults import Refused
+from wsproc.face.sockets import MET
 from wsproc.frames.errors import CloseCode, ErrorCode, error_info
 from wsproc.handshake import ANYBODY, host_allowed, origin_allowed
 from wsproc.logs import bound, ids_of
 
 PEER = "wsproc.peer"
 """Where the scope of a request has its `Peer`."""
+
+CLIENT = "wsproc.client"
+"""Where it has whose job it is to be."""
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods that run nothing."""
+
+CROWDED = {
+    "too many": "too many connections",
+    "too many of one address": "too many connections from your address",
+}
+"""What the gate says of a socket, in words; a welcome one has none."""
 
 CLIENT_LEFT = 499
 """The status of a request that was never answered, as others count it too."""
@@ -40,13 +54,15 @@ class Guard:
         app: ASGIApp,
         *,
         config: ServerConfig,
-        authenticator: Authenticator | None = None,
+        authenticator: Authenticator | None,
+        clients: Clients,
         tell: Reader,
         count: Iterator[int],
     ) -> None:
         self._app = app
-        self._authenticator = authenticator
         self._config = config
+        self._authenticator = authenticator
+        self._clients = clients
         self._tell = tell
         self._count = count
 
@@ -54,14 +70,8 @@ class Guard:
         """Answer one request, as ASGI has it."""
         began = time.monotonic()
         headers = Headers(scope=scope)
-        peer = Peer(next(self._count), _address(scope), headers.get("origin"))
-        answer = self._refusal(peer, headers)
-        if answer is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            verdict = self._judge(headers)
-            if isinstance(verdict, Grant):
-                peer = replace(peer, principal=verdict.principal or None)
-            else:
-                answer = self._unauthorized(peer, verdict)
+        stranger = Peer(next(self._count), _address(scope), headers.get("origin"))
+        peer, refused = self._meet(stranger, scope, headers)
         scope[PEER] = peer
         status = CLIENT_LEFT
 
@@ -74,15 +84,36 @@ class Guard:
 
         try:
             with bound(**ids_of(peer)):
-                await (answer or self._app)(
-                    scope, _in_time(receive, self._config.open_timeout_s), watched
-                )
+                app = refused or self._app
+                await app(scope, _in_time(receive, self._config.open_timeout_s), watched)
         finally:
             path = getattr(scope.get("route"), "path", "other")
             self._tell(Answered(peer, path, status, time.monotonic() - began))
 
-    def _refusal(self, peer: Peer, headers: Headers) -> Response | None:
-        """Return the answer to a request that must not go on."""
+    def _meet(self, peer: Peer, scope: Scope, headers: Headers) -> tuple[Peer, Response | None]:
+        """Return who asks, and the answer where the request must not go on."""
+        refused = self._crowded(peer, scope) or self._misled(peer, headers)
+        if refused is not None or scope["method"] in SAFE:
+            return peer, refused
+        verdict = self._judge(headers)
+        if isinstance(verdict, Denied):
+            return peer, self._unauthorized(peer, verdict)
+        peer = replace(peer, principal=verdict.principal or None)
+        host, port = scope.get("client") or (None, None)
+        scope[CLIENT] = client_of(peer.principal, host, port)
+        return peer, self._too_much(scope[CLIENT], headers)
+
+    def _crowded(self, peer: Peer, scope: Scope) -> Response | None:
+        """Return the answer on a socket that is one too many."""
+        words = CROWDED.get(scope.get("state", {}).get(MET, "welcome"))
+        if words is None:
+            return None
+        refused = self._closed(peer, HTTPStatus.SERVICE_UNAVAILABLE, words)
+        refused.headers.update({"Retry-After": "1", "Connection": "close"})
+        return refused
+
+    def _misled(self, peer: Peer, headers: Headers) -> Response | None:
+        """Return the answer to what was meant for another server, or comes from another's page."""
         config = self._config
         if any(len(headers.getlist(name)) > 1 for name in ("host", "origin", "authorization")):
             words = "Host, Origin and Authorization may be given once"
@@ -94,10 +125,18 @@ class Guard:
         if not origin_allowed(peer.origin, host, config.origins):
             words = "pages of this origin may not ask; see --origin"
             return self._closed(peer, HTTPStatus.FORBIDDEN, words)
-        announced = headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > config.max_frame_bytes:
-            return refusal(too_large(config.max_frame_bytes))
         return None
+
+    def _too_much(self, client: str, headers: Headers) -> Response | None:
+        """Return the answer to what comes too soon, or says itself that it is too large."""
+        announced = headers.get("content-length", "")
+        size = int(announced) if announced.isdecimal() else 0
+        error = self._clients.hear(client, size, time.monotonic())
+        if error is not None:
+            self._tell(FrameRefused(error.code))
+            return refusal(Refused(error))
+        most = self._config.max_frame_bytes
+        return refusal(too_large(most)) if size > most else None
 
     def _judge(self, headers: Headers) -> Verdict:
         if self._authenticator is None:

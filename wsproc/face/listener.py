@@ -1,4 +1,4 @@
-"""uvicorn in the server's own event loop: its sockets, its patience and its end."""
+"""uvicorn in the server's own event loop, from its sockets to its end."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wsproc.config import ServerConfig
 from wsproc.face.answers import Address
+from wsproc.face.sockets import sockets_of
+from wsproc.gate import Gate
 
 
 class Listener:
@@ -23,10 +23,12 @@ class Listener:
     def __init__(
         self,
         config: ServerConfig,
+        gate: Gate,
         bound: Callable[[socket.socket], None],
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = 0
+        self._gate = gate
         self._tls = tls
         self._config = config
         self._bound = bound
@@ -40,7 +42,7 @@ class Listener:
         for one in sockets:
             self._bound(one)
         self.port = int(sockets[0].getsockname()[1])
-        self._uvicorn = _Uvicorn(_settings(config, app, self._tls))
+        self._uvicorn = _Uvicorn(_settings(config, app, self._gate, self._tls))
         self._serving = asyncio.create_task(self._uvicorn.serve(sockets), name="http listener")
         await self._uvicorn.listening.wait()
 
@@ -84,13 +86,12 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
 
-def _settings(config: ServerConfig, app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
-    def protocol(*args: object, **options: object) -> Prompt:
-        return Prompt(config.open_timeout_s, *args, **options)
-
+def _settings(
+    config: ServerConfig, app: ASGIApp, gate: Gate, tls: ssl.SSLContext | None
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=protocol,  # type: ignore[arg-type]  # it is called and nothing else
+        http=sockets_of(gate, config.open_timeout_s),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -98,42 +99,8 @@ def _settings(config: ServerConfig, app: ASGIApp, tls: ssl.SSLContext | None) ->
         proxy_headers=False,
         server_header=False,
         headers=[("Server", "wsproc")],
-        limit_concurrency=config.max_connections,
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )
-
-
-class Prompt(H11Protocol):
-    """uvicorn's protocol, which waits for the head of a request for ever; this one does not."""
-
-    def __init__(self, limit_s: float, *args: object, **options: object) -> None:
-        super().__init__(*args, **options)  # type: ignore[arg-type]  # as uvicorn calls it
-        self._limit_s = limit_s
-        self._patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a first request."""
-        super().connection_made(transport)
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        """Read, and go on waiting where that was no whole head."""
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
-        super().connection_lost(exc)
-        if self._patience is not None:
-            self._patience.cancel()
-
-    def _watch(self) -> None:
-        head_is_awaited = self.conn.their_state is h11.IDLE
-        if self._patience is None and head_is_awaited:
-            self._patience = self.loop.call_later(self._limit_s, self.transport.abort)
-        elif self._patience is not None and not head_is_awaited:
-            self._patience.cancel()
-            self._patience = None
 
 
 async def _bind(host: str, port: int) -> list[socket.socket]:
