@@ -101,7 +101,9 @@ def test_positions_under_any_history(steps: list[tuple[str, str, int, int]]):
 # --- refusals -------------------------------------------------------------------------------------
 
 
-def busy(*, waiting: int = 100, each: float = 0.1, **limits: float) -> tuple[Admission, float]:
+def busy(
+    *, waiting: int = 100, each: float = 0.1, run_s: float | None = None, **limits: float
+) -> tuple[Admission, float]:
     """Return a server on which `s` has jobs waiting, after some time of serving them."""
     admission = Admission(**{"max_jobs": 10_000, **limits})
     for number in range(waiting + 50):
@@ -110,7 +112,7 @@ def busy(*, waiting: int = 100, each: float = 0.1, **limits: float) -> tuple[Adm
     for number in range(50):
         now += each
         admission.begin(("s", str(number)), now)
-        admission.leave(("s", str(number)))
+        admission.leave(("s", str(number)), run_s)
     return admission, now
 
 
@@ -136,14 +138,22 @@ def test_who_would_not_wait_so_long_is_taken():
 
 def test_a_job_that_would_wait_its_timeout_away_is_refused():
     """It would be thrown away half done, at the cost of one that could have been finished."""
-    admission, now = busy(max_queue_s=60.0)
+    admission, now = busy(max_queue_s=60.0, run_s=2.0)
     error = admission.objection("s", "k", 5, 15.0, now)
     assert error.message == (
-        "a job sent now would wait about 10 s for its turn, too long for its timeout_ms of 15000;"
-        " try again later"
+        "a job sent now would wait about 10 s for its turn and then take 2 s, too long for its"
+        " timeout_ms of 15000; try again later"
     )
-    assert error.retry_after_ms == pytest.approx(2600)
-    assert admission.objection("s", "k", 5, 21.0, now) is None
+    assert error.retry_after_ms == pytest.approx(850)
+    assert admission.objection("s", "k", 5, 17.0, now) is None
+
+
+def test_a_short_wait_is_taken_however_long_the_work_may_take():
+    """An estimate of the past must not let the devices run out of jobs."""
+    admission, now = busy(waiting=10, run_s=99.0)
+    assert admission.objection("s", "k", 5, 11.0, now) is None
+    assert admission.objection("t", "k", 5, 2.0, now) is None
+    assert admission.objection("s", "k", 5, 9.0, now) is not None
 
 
 def test_no_limit_of_waiting_is_said_by_zero():
@@ -250,7 +260,7 @@ class Overload:
             if came > WARM_S:
                 self.longest_wait = max(self.longest_wait, now - came)
             self.admission.begin(key, now)
-            self.admission.leave(key)
+            self.admission.leave(key, 0.1)
             late = self.timeout_s is not None and now + 0.1 - came > self.timeout_s
             self.wasted += late
             self.completed += not late

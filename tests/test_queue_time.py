@@ -110,6 +110,19 @@ def test_jobs_of_ones_own_cost_as_many_turns_as_were_seen():
     assert times.expect("k", "new", 30.0) == pytest.approx(0.1 * 20, rel=0.01)
 
 
+def test_how_long_a_job_takes_is_the_average_of_the_last_few():
+    """Of its own lane."""
+    times = QueueTime()
+    times.enter("k", "a", 0.0)
+    assert times.run_s("k") == 0.0
+    for _ in range(50):
+        times.ran("k", 1.0)
+    for _ in range(20):
+        times.ran("k", 3.0)
+    assert times.run_s("k") == pytest.approx(2.76, abs=0.01)
+    assert times.run_s("other") == 0.0
+
+
 def test_jobs_that_are_withdrawn_are_no_sign_of_speed():
     """A thousand cancels in a moment do not make the devices fast."""
     times = QueueTime()

@@ -261,7 +261,7 @@ def test_a_job_that_would_wait_too_long_is_refused():
     }
     assert len(submit(flooding, "other", include_entities=True, now=now)) == 1
     assert len(submit(session, "of_another_client", now=now)) == 1
-    assert len(submit(session, "its_second", timeout_ms=1900, now=now)) == 0
+    assert len(submit(session, "its_second", timeout_ms=1300, now=now)) == 0
 
 
 def test_a_full_connection_is_told_when_the_next_job_begins():

@@ -27,20 +27,24 @@ UNKNOWN_RETRY_S = 1.0
 
 LONGEST_RETRY_S = 30.0
 
-SHARE_OF_TIMEOUT = 0.5
-"""A job may wait for so much of its timeout: the rest is for its work, and for our being wrong."""
+SHARE_OF_TIMEOUT = 0.75
+"""A job may be expected to use so much of its timeout; the rest is for our being wrong."""
+
+LEAST_SHARE = 0.1
+"""It may wait for so much of it in any case: devices that run out of jobs are no help to anyone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a live job stands. `ticket` orders those of one priority; `crowd` is how many jobs were
-    live when it came.
+    live when it came; one whose input was still to come never `waits`.
     """
 
     priority: int
     kind: Hashable
     crowd: int
     ticket: int
+    waits: bool
 
     @property
     def lane(self) -> Hashable:
@@ -100,13 +104,18 @@ class Admission:
                 f" {_seconds(self.max_queue_s)} are the most; try again later"
             )
             return self._queue_full(message, lane, wait - self.max_queue_s, now)
-        if timeout_s is not None and wait > timeout_s * SHARE_OF_TIMEOUT:
-            message = (
-                f"a job sent now would wait about {_seconds(wait)} for its turn,"
-                f" too long for its timeout_ms of {timeout_s * 1000:.0f}; try again later"
-            )
-            return self._queue_full(message, lane, wait - timeout_s * SHARE_OF_TIMEOUT, now)
-        return None
+        if timeout_s is None:
+            return None
+        run = self.queue_time.run_s(lane)
+        most = max(timeout_s * SHARE_OF_TIMEOUT - run, timeout_s * LEAST_SHARE)
+        if wait <= most:
+            return None
+        message = (
+            f"a job sent now would wait about {_seconds(wait)} for its turn and then take"
+            f" {_seconds(run)}, too long for its timeout_ms of {timeout_s * 1000:.0f};"
+            " try again later"
+        )
+        return self._queue_full(message, lane, wait - most, now)
 
     def next_turn_ms(self, kind: Hashable, priority: int, now: float) -> int:
         """Return about how long it takes until the next job of a kind begins."""
@@ -138,7 +147,7 @@ class Admission:
         """
         position = sum(map(len, self._queues[priority:]))
         self._tickets += 1
-        self._places[key] = Place(priority, kind, self.live + 1, self._tickets)
+        self._places[key] = Place(priority, kind, self.live + 1, self._tickets, waits)
         if waits:
             self._queues[priority].append(self._tickets)
             self.queue_time.enter((kind, priority), key[0], now)
@@ -156,10 +165,14 @@ class Admission:
         if place is not None and self._dequeue(place):
             self.queue_time.withdraw(place.lane, key[0])
 
-    def leave(self, key: JobKey) -> None:
-        """Forget a job that is over."""
+    def leave(self, key: JobKey, ran_s: float | None = None) -> None:
+        """Forget a job that is over; `ran_s` is how long it took from its first work on, if it was
+        not given up before its time.
+        """
         self.withdraw(key)
-        self._places.pop(key, None)
+        place = self._places.pop(key, None)
+        if place is not None and place.waits and ran_s is not None:
+            self.queue_time.ran(place.lane, ran_s)
 
     def crowd(self, key: JobKey) -> float:
         """Return among how many jobs a live one has run: the mean of its first and this moment."""

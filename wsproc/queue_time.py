@@ -28,8 +28,9 @@ MEMORY_JOBS = 50
 LEAST_S = 0.5
 """Nothing is said of a lane before its queue was timed for so long."""
 
-TURN_WEIGHT = 0.1
-"""Share of the newest in the average number of jobs that begin between two of one owner."""
+WEIGHT = 0.1
+"""Share of the newest in the averages: of the jobs that begin between two of one owner, and of how
+long a job takes from there."""
 
 STALE_S = 30.0
 """Nor when it was timed last so long ago: the devices may be faster or slower by now."""
@@ -85,9 +86,12 @@ class Owner:
 
 @dataclass
 class Lane:
-    """The jobs of one kind and priority that wait."""
+    """The jobs of one kind and priority that wait; `run_s` is how long one takes from its first
+    work on, on the average of the last few.
+    """
 
     waiting: int = 0
+    run_s: float | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _owners: dict[Hashable, Owner] = field(default_factory=dict)
     _begun: int = 0
@@ -105,9 +109,7 @@ class Lane:
         self._begun += 1
         owner = self._owners[name]
         if owner.last is not None:
-            turns = self._begun - owner.last
-            known = turns if self._turns is None else self._turns
-            self._turns = known + TURN_WEIGHT * (turns - known)
+            self._turns = _averaged(self._turns, self._begun - owner.last)
         owner.last = self._begun
         self.withdraw(name)
 
@@ -120,12 +122,20 @@ class Lane:
         self.waiting -= 1
         self.stopwatch.shrunk(self.waiting)
 
+    def ran(self, seconds: float) -> None:
+        """Learn how long a job took from its first work on, or until its time was over."""
+        self.run_s = _averaged(self.run_s, seconds)
+
     def ahead(self, name: Hashable) -> float:
         """Return about how many jobs begin before a new one of an owner would."""
         owner = self._owners.get(name)
         others = len(self._owners) - (owner is not None)
         turns = others + 1 if self._turns is None else self._turns
         return others + (owner.waiting * turns if owner else 0.0)
+
+
+def _averaged(known: float | None, new: float) -> float:
+    return new if known is None else known + WEIGHT * (new - known)
 
 
 class QueueTime:
@@ -149,6 +159,15 @@ class QueueTime:
     def withdraw(self, lane: Hashable, owner: Hashable) -> None:
         """Note that a job waits no more, with no work done."""
         self._lanes[lane].withdraw(owner)
+
+    def ran(self, lane: Hashable, seconds: float) -> None:
+        """Note how long a job took from its first work on, or until its time was over."""
+        self._lanes[lane].ran(seconds)
+
+    def run_s(self, lane: Hashable) -> float:
+        """Return how long a job of a lane takes lately from its first work on; 0 if unknown."""
+        known = self._lanes.get(lane)
+        return 0.0 if known is None else known.run_s or 0.0
 
     def seconds_a_job(self, lane: Hashable, now: float) -> float | None:
         """Return how long it takes lately until the next job of a lane begins; None if unknown."""
