@@ -61,10 +61,12 @@ class Peer:
         """Greet."""
         await self.send(**{"kind": "welcome", **WELCOME, "session": session, **fields})
 
-    async def resumed(self, outcome: str = "ok", **jobs: dict[str, Any]) -> dict[str, Any]:
+    async def resumed(
+        self, outcome: str = "ok", session: str = "s1", **jobs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Greet, take `resume` and answer it; return it. `jobs` are by id, `-` written as `_`."""
         await self.welcome("s2", epoch="e2")
-        frame = await self.receive("resume", session="s1")
+        frame = await self.receive("resume", session=session)
         known = {job.replace("_", "-"): value for job, value in jobs.items()}
         await self.send("reply", op="resume", outcome=outcome, jobs=known)
         return frame

@@ -136,6 +136,75 @@ async def test_a_task_of_ones_own_is_submitted_by_its_name():
         assert await job.result() == {"loud": "HEY"}
 
 
+# --- a submit on its way ------------------------------------------------------------------------
+
+
+async def test_a_submit_leads_straight_to_what_is_wanted_of_it():
+    """Without awaiting the job first: its result, its events, its tokens, its block."""
+    async with client_of(FakeEngine(answers=plausible)) as client:
+        assert (await client.process(TEXT, include_summary=False).result()).sentiment == "NEGATIVE"
+        assert [type(event) async for event in client.generate("Hello")][-1] is Completed
+        assert "".join([p async for p in client.generate("Hello", max_tokens=1).tokens()])
+        async with client.generate(UNENDING) as job:
+            assert isinstance(await anext(job), GenerationStarted)
+        assert (await job.wait()).status == "cancelled"
+        first, second = await asyncio.gather(client.generate("Hello"), client.generate("Again"))
+        assert first.id != second.id
+
+
+async def test_a_timeout_of_its_own_stops_the_work():
+    """`timeout=` raises TimeoutError and sends the cancel, as a timeout around it does."""
+    engine = FakeEngine()
+    async with client_of(engine) as client:
+        job = await client.generate("Hello")
+        call = await engine.calls.get()
+        with pytest.raises(TimeoutError):
+            await job.result(timeout=0.01)
+        await call.cancelled.wait()
+        with pytest.raises(TimeoutError):
+            await client.generate(UNENDING).result(timeout=0.01)
+
+
+# --- input that goes on -------------------------------------------------------------------------
+
+
+async def test_an_open_job_takes_more_text_until_the_final_piece():
+    """`append` tells what the text has come to; the result is that of the whole."""
+    async with client_of(FakeEngine(answers=plausible)) as client:
+        job = await client.process("Ada had a ", open=True, include_summary=False)
+        assert (await job.append("lovely day.")).text_length == 21
+        await job.append(" It was good.", final=True)
+        result = await job.result()
+        assert result.text == "Ada had a lovely day. It was good."
+        assert result.chunks[0].text == result.text
+        with pytest.raises(wsproc.InputRefused) as caught:
+            await job.append("too late")
+        assert caught.value.outcome == "done"
+
+
+async def test_a_live_job_follows_its_text():
+    """`revise` gives the whole new text; the result is that of the last one."""
+    async with client_of(FakeEngine(answers=plausible)) as client:
+        job = await client.process("The foo", live=True, include_summary=False)
+        assert (await job.revise("The food was bad")).revision == 1
+        assert (await job.revise("The food was good")).revision == 2
+        await job.append(final=True)
+        result = await job.result()
+        assert (result.text, result.sentiment) == ("The food was good", "POSITIVE")
+
+
+async def test_text_for_a_job_that_takes_none_is_refused_with_the_reason():
+    """The job goes on, and the refusal says why."""
+    async with client_of(FakeEngine(answers=plausible)) as client:
+        job = await client.generate(UNENDING)
+        with pytest.raises(wsproc.InputRefused) as caught:
+            await job.append("more")
+        assert caught.value.outcome == "refused"
+        assert caught.value.error is not None
+        with pytest.raises(ValueError, match="append needs text"):
+            await job.append()
+
+
 # --- what the server refuses --------------------------------------------------------------------
 
 

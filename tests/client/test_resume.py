@@ -160,7 +160,8 @@ async def test_what_has_ended_is_not_asked_for_again():
     async def second(peer: Peer) -> None:
         frame = await peer.resumed(py_1={"last_seq": 2, "recovered": True})
         assert frame["after"] == {"py-1": 2}
-        await peer.send("pong", n=(await peer.receive("ping"))["n"])
+        await peer.receive("ping")
+        await peer.send("pong")
 
     async with scripted(first, second) as url, connect(url) as client:
         await client.generate("Hello").result()
@@ -205,7 +206,7 @@ async def test_a_submit_that_the_session_knows_is_not_sent_again():
         await peer.token(2, "a", replay=True)
         await peer.complete(3, "a")
         await peer.receive("ping")  # and no submit before it
-        await peer.send("pong", n=1)
+        await peer.send("pong")
 
     async with scripted(first, second) as url, connect(url) as client:
         job = await client.generate("Hello", meta="m")
@@ -244,8 +245,8 @@ async def test_questions_are_asked_again_in_their_order():
     async def second(peer: Peer) -> None:
         await peer.resumed()
         await peer.receive("cancel", id="x")
-        n = (await peer.receive("ping"))["n"]
-        await peer.send("pong", n=n)
+        await peer.receive("ping")
+        await peer.send("pong")
         await peer.send("reply", op="cancel", id="x", outcome="unknown")
 
     async with scripted(first, second) as url, connect(url) as client:
@@ -254,28 +255,101 @@ async def test_questions_are_asked_again_in_their_order():
     assert seconds > 0
 
 
-async def test_an_append_without_an_answer_is_not_sent_twice():
-    """Whether the text was taken is not known, and told so: appending it twice would be wrong."""
+@pytest.mark.parametrize("taken", [True, False])
+async def test_an_append_whose_answer_was_lost_is_made_once(taken):
+    """How long the job's text is tells whether the piece was taken; only if not it goes again."""
 
     async def first(peer: Peer) -> None:
         await peer.welcome()
-        await peer.receive("process", open=True)
+        await peer.receive("process", open=True, text="One. ")
         await peer.accept()
-        await peer.receive("append", id="py-1", text="more", final=False)
+        await peer.receive("append", id="py-1", text="Two. ", final=False)
         peer.vanish()
 
     async def second(peer: Peer) -> None:
         await peer.resumed(py_1={"last_seq": 1, "recovered": True})
-        await peer.receive("append", id="py-1", final=True)
-        await peer.send("reply", op="append", id="py-1", outcome="ok")
+        await peer.receive("jobs", id="py-1")
+        info = {"id": "py-1", "task": "process", "state": "running", "last_seq": 1}
+        length = 10 if taken else 5
+        jobs = [{**info, "text_length": length, "final": False}]
+        await peer.send("reply", op="jobs", id="py-1", outcome="ok", jobs=jobs)
+        if not taken:
+            await peer.receive("append", text="Two. ", final=False)
+            await peer.send("reply", op="append", id="py-1", outcome="ok", text_length=10)
+        await peer.receive("append", id="py-1", text="Three.", final=True)
+        await peer.send("reply", op="append", id="py-1", outcome="ok", text_length=16)
         await peer.complete(2)
 
     async with scripted(first, second) as url, connect(url) as client:
-        job = await client.process(TEXT, open=True)
+        job = await client.process("One. ", open=True)
+        await job.append("Two. ")
+        assert (await job.append("Three.", final=True)).text_length == 16
+        assert (await job.result()).text == "One. Two. Three."
+
+
+async def test_an_append_that_fits_neither_is_told_as_not_known():
+    """A text of another length than either way is not guessed about."""
+
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive("process")
+        await peer.accept()
+        await peer.receive("append")
+        peer.vanish()
+
+    async def second(peer: Peer) -> None:
+        await peer.resumed(py_1={"last_seq": 1, "recovered": True})
+        await peer.receive("jobs", id="py-1")
+        info = {"id": "py-1", "task": "process", "state": "running", "last_seq": 1}
+        jobs = [{**info, "text_length": 99, "final": False}]
+        await peer.send("reply", op="jobs", id="py-1", outcome="ok", jobs=jobs)
+
+    async with scripted(first, second) as url, connect(url) as client:
+        job = await client.process("One. ", open=True)
         with pytest.raises(wsproc.ConnectionLost):
-            await job.append("more")
+            await job.append("Two. ")
+
+
+async def test_an_open_job_of_a_forgotten_session_goes_on_with_its_whole_text():
+    """The new server is given all that the old one had taken, and then what follows."""
+
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive("process", open=True, text="One. ")
+        await peer.accept()
+        await peer.receive("append", text="Two. ")
+        await peer.send("reply", op="append", id="py-1", outcome="ok")
+        await peer.receive("append", text="Three. ")
+        await peer.close(1012)
+
+    async def second(peer: Peer) -> None:
+        await peer.resumed("epoch_changed")
+        await peer.receive("process", open=True, text="One. Two. ")
+        await peer.accept()
+        await peer.receive("jobs", id="py-1")
+        info = {"id": "py-1", "task": "process", "state": "running", "last_seq": 1}
+        jobs = [{**info, "text_length": 10, "final": False}]
+        await peer.send("reply", op="jobs", id="py-1", outcome="ok", jobs=jobs)
+        await peer.receive("append", text="Three. ")
+        await peer.send("reply", op="append", id="py-1", outcome="ok")
+        await peer.receive("append", final=True)
+        await peer.send("reply", op="append", id="py-1", outcome="ok")
+        await peer.close(4500)
+
+    async def third(peer: Peer) -> None:
+        await peer.resumed("unknown_session", session="s2")
+        frame = await peer.receive("process", text="One. Two. Three. ")
+        assert "open" not in frame  # its input has ended: it is a job like others now
+        await peer.accept()
+        await peer.complete(2)
+
+    async with scripted(first, second, third) as url, connect(url) as client:
+        job = await client.process("One. ", open=True)
+        await job.append("Two. ")
+        await job.append("Three. ")
         await job.append(final=True)
-        await job.result()
+        assert (await job.result()).text == "One. Two. Three. "
+        assert job.restarts == 2
 
 
 async def test_a_submit_made_while_the_connection_is_away_waits_for_it():
@@ -419,7 +493,7 @@ async def test_a_text_that_comes_out_differently_is_lost_and_not_patched_togethe
         await peer.receive("ping")
         await peer.token(2, "Good")
         await peer.receive("cancel", id="py-1")
-        await peer.send("pong", n=1)
+        await peer.send("pong")
 
     async with scripted(first, second) as url, connect(url) as client:
         job = await client.generate("Say something")
@@ -774,7 +848,8 @@ async def test_a_server_that_never_answers_resume_is_a_failed_try():
 
     async def third(peer: Peer) -> None:
         await peer.resumed()
-        await peer.send("pong", n=(await peer.receive("ping"))["n"])
+        await peer.receive("ping")
+        await peer.send("pong")
 
     async with (
         scripted(first, deaf, third) as url,
@@ -814,7 +889,8 @@ async def test_a_watcher_that_raises_harms_nothing(caplog):
 
     async def only(peer: Peer) -> None:
         await peer.welcome()
-        await peer.send("pong", n=(await peer.receive("ping"))["n"])
+        await peer.receive("ping")
+        await peer.send("pong")
 
     async with scripted(only) as url, connect(url, on_state=watch) as client:
         assert await client.ping() > 0

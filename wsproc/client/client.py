@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import re
 import time
@@ -21,12 +20,12 @@ from wsproc.client.entry import submit_message
 from wsproc.client.errors import (
     ConnectFailed,
     ConnectionLost,
-    InputRefused,
     JobRejected,
     ProtocolError,
     Unauthorized,
     WsprocError,
 )
+from wsproc.client.feeder import Feeder
 from wsproc.client.job import Job
 from wsproc.client.keeper import Keeper
 from wsproc.client.ledger import Ledger
@@ -34,7 +33,7 @@ from wsproc.client.link import Dialer
 from wsproc.client.reconnect import Reconnect, policy
 from wsproc.client.state import ConnectionState
 from wsproc.client.tasks import Tasks
-from wsproc.frames.client import TASKS, Append, Cancel, ClientFrame, Jobs, Ping, Revise
+from wsproc.frames.client import TASKS, Cancel, ClientFrame, Jobs, Ping
 from wsproc.frames.errors import ErrorCode, error_info
 from wsproc.frames.server import CancelReply, Goaway, InputReply, JobInfo, Welcome
 from wsproc.protocol import encode
@@ -122,7 +121,7 @@ class Client(Tasks):
         dialer = Dialer(self.url, Credential(token), tap, open_timeout_s, socket_options)
         self._ledger = Ledger(self, _repeatable(resubmit), returns=how is not None)
         self._keeper = Keeper(dialer, self._ledger, how, on_state)
-        self._pings = itertools.count(1)
+        self._feeder = Feeder(self._ledger, self._ask)
         self._background: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -211,29 +210,15 @@ class Client(Tasks):
             raise JobRejected(name, error_info(ErrorCode.INPUT_TOO_LARGE, text))
         return message
 
-    # --- more of a job's text -------------------------------------------------------------------
+    # --- more of a job's text ---------------------------------------------------------------------
 
     async def append(self, job_id: str, text: str | None = None, *, final: bool) -> InputReply:
         """Send more text of an open job; see `Job.append`."""
-        wire_id = self._ledger.entries.wire_id(job_id)
-        frame = Append.model_validate(
-            {"id": wire_id, "final": final, **({} if text is None else {"text": text})}
-        )
-        return await self._input("append", frame, repeatable=False)
+        return await self._feeder.append(job_id, text, final=final)
 
     async def revise(self, job_id: str, text: str) -> InputReply:
         """Send the new full text of a live job; see `Job.revise`."""
-        return await self._input(
-            "revise", Revise(id=self._ledger.entries.wire_id(job_id), text=text)
-        )
-
-    async def _input(
-        self, op: str, frame: Append | Revise, *, repeatable: bool = True
-    ) -> InputReply:
-        reply: InputReply = await self._ask((op, frame.id), frame, repeatable=repeatable)
-        if reply.outcome != "ok":
-            raise InputRefused(reply)
-        return reply
+        return await self._feeder.revise(job_id, text)
 
     # --- questions ------------------------------------------------------------------------------
 
@@ -250,12 +235,12 @@ class Client(Tasks):
 
     async def jobs(self) -> list[JobInfo]:
         """Return the server's view of this connection's jobs that have not ended, oldest first."""
-        return cast("list[JobInfo]", await self._ask("jobs", Jobs()))
+        return cast("list[JobInfo]", await self._ask(("jobs", None), Jobs()))
 
     async def ping(self) -> float:
         """Return how long a round trip to the server's session takes, in seconds."""
-        n, begun = next(self._pings), time.perf_counter()
-        await self._ask(("ping", n), Ping(n=n))
+        begun = time.perf_counter()
+        await self._ask("ping", Ping())
         return time.perf_counter() - begun
 
     async def _ask(self, kind: Hashable, question: ClientFrame, *, repeatable: bool = True) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ MAX_RESTARTS = 10
 """How often one job is submitted again: one that takes the server down each time must end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """What is known of a submit. `name` is the id for its owner, `wire_id` the one on the wire."""
 
@@ -35,6 +35,19 @@ class Entry:
     repeated_at: float = 0.0
     stopped: Cancelled | None = None
     """The end that the server gave the job by itself, held back while it may be run again."""
+    feeding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while more input is on its way: its pieces go one after the other."""
+
+    @property
+    def text(self) -> str:
+        """The text of the job so far, as the server has it."""
+        return self.fields.get("text") or ""
+
+    def feed(self, text: str, *, final: bool) -> None:
+        """Note the text that the job has now. Once it is `final` the job is one like others."""
+        self.fields["text"] = text
+        if final:
+            self.fields = {k: v for k, v in self.fields.items() if k not in ("open", "live")}
 
     @property
     def abandoned(self) -> bool:
@@ -42,11 +55,13 @@ class Entry:
         return self.answer.cancelled()
 
     def repeatable(self, tasks: Container[str]) -> bool:
-        """Whether the job may be run again: by its task, with its whole input, for its owner."""
-        fed_later = self.fields.get("open") or self.fields.get("live")
+        """Whether the job may be run again: by its task, for its owner, and not too often.
+
+        A live one may not, since its revisions would be counted anew.
+        """
         job = self.job
         wanted = job is None or not (job.unwanted or job.restarts >= MAX_RESTARTS)
-        return self.task in tasks and not fed_later and wanted
+        return self.task in tasks and not self.fields.get("live") and wanted
 
     def rewind(self, now: float) -> bytes:
         """Begin another run of the job, and return its submit."""
@@ -89,6 +104,10 @@ class Entries:
     def add(self, entry: Entry) -> None:
         """Note a submit."""
         self._by_wire_id[entry.wire_id] = entry
+
+    def of(self, name: str) -> Entry | None:
+        """Return the submit of a job that has not ended, by its owner's name for it."""
+        return self._by_wire_id.get(self.wire_id(name))
 
     def find(self, wire_id: str | None) -> Entry | None:
         """Return the submit that has this id on the wire."""

@@ -121,12 +121,9 @@ class InputRefused(WsprocError):
     """A job took no more text. `outcome` is `unknown`, `done` (it has ended) or `refused`."""
 
     def __init__(self, reply: InputReply) -> None:
-        reasons = {
-            "unknown": "the server knows no such job",
-            "done": "it has ended",
-            "refused": f"it was not submitted for {reply.op}, or its input has ended",
-        }
-        super().__init__(f"{reply.op} to job {reply.id!r}: {reasons[reply.outcome]}")
+        reasons = {"unknown": "the server knows no such job", "done": "it has ended"}
+        why = reply.error.message if reply.error else reasons.get(reply.outcome, reply.outcome)
+        super().__init__(f"{reply.op} to job {reply.id!r}: {why}")
         self.job_id = reply.id
         self.reply = reply
 
@@ -134,6 +131,11 @@ class InputRefused(WsprocError):
     def outcome(self) -> str:
         """The server's answer as a word."""
         return self.reply.outcome
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        """Why it was refused, where it was."""
+        return self.reply.error
 
 
 class JobCancelled(WsprocError):

@@ -224,12 +224,10 @@ class Keeper:
         for one in outgoing:
             if isinstance(one, Later):
                 delay_s = one.delay_s * random.uniform(1, 1.5)  # noqa: S311 - no secret either
-                self._timers.add(loop.call_later(delay_s, self._ask_again, link, one.name))
+                self._timers.add(loop.call_later(delay_s, self._ask_again, link, one))
 
-    def _ask_again(self, link: Link, name: str) -> None:
-        message = self._ledger.retry(name)
-        if message is not None:
-            self._carry_out(link, [message])
+    def _ask_again(self, link: Link, later: Later) -> None:
+        self._carry_out(link, self._ledger.retry(later.what))
 
     def _stop_timers(self) -> None:
         timers, self._timers = self._timers, set()

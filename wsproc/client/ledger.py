@@ -40,6 +40,7 @@ from wsproc.frames.server import (
     JobFrame,
     JobsReply,
     Pong,
+    Regarding,
     Rejected,
     ResumeReply,
     ServerFrame,
@@ -59,9 +60,9 @@ F = TypeVar("F", bound=ServerFrame)
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Ask for a job again (`retry`) after so many seconds."""
+    """Ask for what was put off (`retry`) after so many seconds: a submit, or a kind of question."""
 
-    name: str
+    what: Entry | Hashable
     delay_s: float
 
 
@@ -135,9 +136,9 @@ class Ledger:
                 self._replies.answer((frame.op, frame.id), _called(frame, name(frame.id)))
             case JobsReply():
                 jobs = [job.model_copy(update={"id": name(job.id)}) for job in frame.jobs]
-                self._replies.answer("jobs", jobs)
+                self._replies.answer(("jobs", frame.id), jobs)
             case Pong():
-                self._replies.answer(("ping", frame.n), frame)
+                self._replies.answer("ping", frame)
             case _:  # heartbeats; and what later servers may add
                 pass
         return []
@@ -183,10 +184,12 @@ class Ledger:
                 messages.append(entry.message)
         return messages + self._replies.unanswered()
 
-    def retry(self, name: str) -> bytes | None:
-        """Return the submit of a job that a busy server did not take back; None if it has now."""
-        entry = self.entries.find(self.entries.wire_id(name))
-        return None if entry is None or entry.accepted else entry.message
+    def retry(self, what: Entry | Hashable) -> list[bytes]:
+        """Return what the server put off, unless it has answered by now."""
+        if not isinstance(what, Entry):
+            return self._replies.unanswered(what)
+        waits = self.entries.find(what.wire_id) is what and not what.accepted
+        return [what.message] if waits else []
 
     def fail(self, error: WsprocError) -> None:
         """Tell everyone who waits that no connection will come any more."""
@@ -251,19 +254,33 @@ class Ledger:
             self.entries.drop(entry)
             settle(entry.answer, rejected)
         elif error.retryable and now - entry.repeated_at < REPEAT_PATIENCE_S:
-            return [Later(entry.name, (error.retry_after_ms or 1000) / 1000)]
+            return [_later(entry, error)]
         else:
             self._lose(entry, ConnectionLost(str(rejected), 1006), f"not taken back: {rejected}")
         return []
 
     def _note(self, frame: Error, now: float) -> list[Outgoing]:
-        """Take an error about a submit for its rejection; any other is for the log."""
+        """Send again what came too fast; take an error about a submit for its rejection."""
+        if frame.error.code is ErrorCode.RATE_LIMITED:
+            return [_later(what, frame.error) for what in self._meant(frame.re)]
         wire_id = frame.re.id if frame.re else None
         entry = self.entries.find(wire_id)
         if entry is not None and not entry.accepted:
             return self._reject(wire_id, frame.error, now)
         logger.warning("the server reports %s: %s", frame.error.code.value, frame.error.message)
         return []
+
+    def _meant(self, re: Regarding | None) -> list[Entry | Hashable]:
+        """Return what a message that was put off was: where that is not told, any open submit."""
+        kind, wire_id = (None, None) if re is None else (re.type, re.id)
+        if kind in ("cancel", "append", "revise"):
+            return [(kind, wire_id)]
+        if kind == "jobs":
+            return [("jobs", wire_id)]
+        if kind == "ping":
+            return ["ping"]
+        submits = [entry for entry in self.entries if not entry.accepted]
+        return [entry for entry in submits if wire_id in (None, entry.wire_id)]
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -323,6 +340,10 @@ class Ledger:
         self._ended[wire_id] = seq
         if len(self._ended) > ENDS_KEPT:
             self._ended.popitem(last=False)
+
+
+def _later(what: Entry | Hashable, error: ErrorInfo) -> Later:
+    return Later(what, (error.retry_after_ms or 1000) / 1000)
 
 
 def _called(frame: F, name: str) -> F:

@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from wsproc.client.address import no_proxy_to_self, shown
 from wsproc.client.credential import Credential, wire_logger
 from wsproc.client.errors import ConnectFailed, ConnectionLost, ProtocolError, Unauthorized
+from wsproc.client.pace import Pace
 from wsproc.client.reconnect import may_return
 from wsproc.frames.client import Auth
 from wsproc.frames.errors import CloseCode
@@ -118,6 +119,7 @@ class Link:
         self._tap = tap
         self._where = where
         self._turn = asyncio.Lock()
+        self._pace = Pace(0)
 
     async def greet(self, token: str | None) -> None:
         """Wait for the welcome, giving the token where it is asked for."""
@@ -133,6 +135,7 @@ class Link:
             message = f"{self._where} did not begin with a welcome; is it a wsproc server?"
             raise ConnectFailed(message)
         self.welcome = frame
+        self._pace = Pace(frame.limits.max_messages_per_s)
 
     async def receive(self) -> ServerFrame:
         """Return the next frame, of a type that is known.
@@ -151,6 +154,7 @@ class Link:
         try:
             async with self._turn:  # taken in the order of asking
                 for message in messages:
+                    await self._pace.wait(len(message))
                     await self._socket.send(message, text=True)
         except ConnectionClosed as closed:
             raise lost(closed) from None

@@ -60,9 +60,10 @@ class Replies:
             if not self._asked[kind]:
                 del self._asked[kind]
 
-    def unanswered(self) -> list[bytes]:
-        """Return the messages of all open questions, in the order they were asked."""
-        questions = [question for asked in self._asked.values() for question in asked]
+    def unanswered(self, kind: Hashable = None) -> list[bytes]:
+        """Return the messages of the open questions, of one kind or all, in their order."""
+        kinds = self._asked if kind is None else [kind]
+        questions = [question for one in kinds for question in self._asked.get(one, ())]
         return [one.message for one in sorted(questions, key=lambda question: question.number)]
 
     def fail(self, error: WsprocError) -> None:

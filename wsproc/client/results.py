@@ -187,14 +187,16 @@ class GenerateResult(_Shown):
 
 
 def result_maker(task: str, fields: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
-    """Return what makes a job's result of the dict that the server sent."""
-    text, texts, prompt = (fields.get(name) for name in ("text", "texts", "prompt"))
+    """Return what makes a job's result of the dict that the server sent.
+
+    `fields` are read when there is a result: the text may have gone on meanwhile.
+    """
     if task == "generate":
-        return lambda data: GenerateResult(data, prompt or "")
-    if task == "batch" and texts is not None:
-        return lambda data: BatchResult(data, texts)
+        return lambda data: GenerateResult(data, fields["prompt"])
+    if task == "batch" and "texts" in fields:
+        return lambda data: BatchResult(data, fields["texts"])
     if task in ("process", "batch"):
-        return lambda data: ProcessResult(data, text or "")
+        return lambda data: ProcessResult(data, fields.get("text") or "")
     return Result
 
 
