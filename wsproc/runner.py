@@ -27,8 +27,7 @@ logger = logging.getLogger("wsproc.jobs")
 
 class Runner:
     """Carries out a session's actions; `wake` is called whenever the session has frames to send,
-    `room` is waited for while its outbox is full. `owner` is with whom its jobs share the devices
-    as one; without it that is the session itself.
+    `room` is waited for while its outbox is full.
     """
 
     def __init__(
@@ -39,14 +38,12 @@ class Runner:
         *,
         wake: Callable[[], None],
         room: asyncio.Event,
-        owner: str | None = None,
     ) -> None:
         self._session = session
         self._engine = engine
         self._registry = registry
         self._wake = wake
         self._room = room
-        self._owner = owner or session.token
         self._tasks: dict[str, asyncio.Task[TaskResult | None]] = {}
         self._inputs: dict[str, JobInput] = {}
         self._input_timers: dict[str, asyncio.TimerHandle] = {}
@@ -70,7 +67,7 @@ class Runner:
         context = JobContext(
             id=job.id,
             engine=self._engine,
-            owner=self._owner,
+            owner=self._session.token,
             priority=job.request.priority,
             deadline=job.deadline,
             on_begin=lambda: self._session.begin(job.id, time.monotonic()),

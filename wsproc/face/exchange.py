@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from wsproc.admission import Admission
 from wsproc.config import ServerConfig
+from wsproc.events import JobRejected
 from wsproc.face.clients import Clients
 from wsproc.face.faults import Refused
 from wsproc.frames.client import Submit
@@ -28,7 +29,8 @@ from wsproc.tasks.context import Caller
 class Desk:
     """Takes the jobs of all requests, with the admission that the WebSocket side has.
 
-    A client's jobs share the devices as one connection's do.
+    To admission and engine a client is one owner, as a connection is, and its jobs have ids that
+    tell them apart.
     """
 
     config: ServerConfig
@@ -37,6 +39,7 @@ class Desk:
     engine: Caller
     registry: TaskRegistry
     clients: Clients
+    _count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _open: set[Exchange] = field(default_factory=set)
     _draining: bool = False
 
@@ -47,12 +50,13 @@ class Desk:
         """Submit a job; raise `Refused` where it is not taken. Use the result with `async with`."""
         objection = self.clients.objection(client)
         if objection is not None:
+            self.offer.tell(JobRejected(objection.code))
             raise Refused(objection)
-        outbox = Outbox(self.config.outbox_bytes)
-        session = Session(secrets.token_urlsafe(24), self.offer, self.admission, outbox)
+        # The client's name in place of a secret: nobody can come back for this session.
+        session = Session(client, self.offer, self.admission, Outbox(self.config.outbox_bytes))
         session.draining = self._draining
         exchange = Exchange(self, session, client)
-        exchange.submit(request)
+        exchange.submit(request.model_copy(update={"id": f"request-{next(self._count)}"}))
         self._open.add(exchange)
         self.clients.take(client)
         return exchange
@@ -84,7 +88,6 @@ class Exchange:
             desk.registry,
             wake=self._work.set,
             room=self._room,
-            owner=client,
         )
 
     def submit(self, request: Submit) -> None:
