@@ -133,11 +133,11 @@ def _engine(samples: Mapping[str, float]) -> Iterator[float]:
     stage = 'stage="sentiment"'
     useful = summed(samples, "wsproc_engine_tokens_total", stage, 'of="text"')
     padding = summed(samples, "wsproc_engine_tokens_total", stage, 'of="padding"')
-    yield summed(samples, "wsproc_engine_steps_total", stage)
+    yield summed(samples, "wsproc_engine_step_seconds_count", stage)
     yield summed(samples, "wsproc_engine_step_rows_total", stage)
     yield useful
     yield useful + padding
-    yield 1e9 * summed(samples, "wsproc_engine_step_seconds_total", stage)
+    yield 1e9 * summed(samples, "wsproc_engine_step_seconds_sum", stage)
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -16,8 +17,14 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
+from wsproc.engine.tally import BOUNDS_S
 from wsproc.events import (
     Answered,
     Connected,
@@ -200,25 +207,25 @@ class EngineCollector:
 
     def _steps(self) -> Iterator[Metric]:
         tallies = self._engine.tally.items()
-        steps = CounterMetricFamily(
-            "wsproc_engine_steps", "Steps taken on a device", labels=["stage"]
-        )
-        seconds = CounterMetricFamily(
-            "wsproc_engine_step_seconds", "Time that a device spent in steps", labels=["stage"]
+        seconds = HistogramMetricFamily(
+            "wsproc_engine_step_seconds", "Steps on a device, and their time", labels=["stage"]
         )
         rows = CounterMetricFamily(
-            "wsproc_engine_step_rows", "Rows in those steps; by steps: how full", labels=["stage"]
+            "wsproc_engine_step_rows", "Rows in those steps", labels=["stage"]
+        )
+        room = CounterMetricFamily(
+            "wsproc_engine_step_rows_possible", "Rows that they had room for", labels=["stage"]
         )
         tokens = CounterMetricFamily(
             "wsproc_engine_tokens", "Tokens computed: of texts, and padding", labels=["stage", "of"]
         )
         for stage, tally in tallies:
-            steps.add_metric([stage], tally.steps)
-            seconds.add_metric([stage], tally.seconds)
+            seconds.add_metric([stage], _buckets(tally.lasted), tally.seconds)
             rows.add_metric([stage], tally.rows)
+            room.add_metric([stage], tally.room)
             tokens.add_metric([stage, "text"], tally.tokens)
             tokens.add_metric([stage, "padding"], tally.padding)
-        yield from (steps, seconds, rows, tokens)
+        yield from (seconds, rows, room, tokens)
 
     def _workers(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("wsproc_engine_up", "1 where a worker serves", labels=["worker"])
@@ -233,3 +240,9 @@ class EngineCollector:
             calls.add_metric([worker], state.calls)
             deaths.add_metric([worker], state.deaths)
         yield from (up, calls, deaths)
+
+
+def _buckets(lasted: Sequence[int]) -> list[tuple[str, float]]:
+    """Return the steps up to each bound, as Prometheus counts them: with all that were shorter."""
+    bounds = (*map(str, BOUNDS_S), "+Inf")
+    return list(zip(bounds, map(float, accumulate(lasted)), strict=True))

@@ -46,7 +46,9 @@ CALLS = st.builds(
     st.none(),
     st.booleans(),
 )
-TALLIES = st.builds(StageTally, NUMBERS, TIMES, NUMBERS, NUMBERS, NUMBERS)
+TALLIES = st.builds(
+    StageTally, NUMBERS, TIMES, NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.lists(NUMBERS, max_size=3)
+)
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Load, st.dictionaries(TEXTS, VALUES, max_size=2)),
     st.builds(Open, CALLS),

@@ -1,6 +1,6 @@
 """What steps were made of, added up."""
 
-from wsproc.engine.tally import StageTally, Tally
+from wsproc.engine.tally import BOUNDS_S, StageTally, Tally
 
 
 def test_reports_add_up_by_stage():
@@ -32,3 +32,14 @@ def test_a_report_is_not_kept_as_it_came():
     tally.add(sent)
     tally.add(sent)
     assert sent == {"sentiment": StageTally(1)}
+
+
+def test_steps_are_counted_by_their_seconds():
+    """Up to each bound, the bound included, and beyond the last."""
+    tally = StageTally()
+    for seconds in (0.0, 0.001, 0.0011, 10.0, 11.0):
+        tally.add(StageTally.of_step(seconds, rows=2, room=4, tokens=3, padding=1))
+    assert tally.lasted == [2, 1, *[0] * (len(BOUNDS_S) - 3), 1, 1]
+    assert (tally.steps, tally.rows, tally.room) == (5, 10, 20)
+    assert (tally.tokens, tally.padding) == (15, 5)
+    assert StageTally(*tally.as_row()) == tally

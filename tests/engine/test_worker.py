@@ -19,7 +19,7 @@ from wsproc.engine.call import (
 )
 from wsproc.engine.messages import Cancel, Message, Open, Outcomes, Ping, Pong, Steps, pack
 from wsproc.engine.stages.stage import Emission, StepBudget, TokenCount
-from wsproc.engine.tally import StageTally
+from wsproc.engine.tally import BOUNDS_S, StageTally
 from wsproc.engine.worker import Worker
 
 
@@ -345,9 +345,10 @@ def test_what_the_steps_were_made_of_is_told_before_a_pause():
     script = Script([opened(1, {"n": 1}, {"n": 2})], *idle(1), [opened(2, {"n": 1})], [])
     run(script, Counting())
     told = [sent.stages for sent in script.sent if isinstance(sent, Steps)]
+    rows, at_once = Counting().budget.rows, [0] * len(BOUNDS_S)
     assert told == [
-        {"countdown": StageTally(steps=2, rows=3, tokens=9, padding=3)},
-        {"countdown": StageTally(steps=1, rows=1, tokens=3, padding=1)},
+        {"countdown": StageTally(2, 0.0, 3, 9, 3, room=2 * rows, lasted=[2, *at_once])},
+        {"countdown": StageTally(1, 0.0, 1, 3, 1, room=rows, lasted=[1, *at_once])},
     ]
 
 

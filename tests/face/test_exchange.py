@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import FakeEngine, plausible
 from wsproc.admission import Admission
 from wsproc.config import ServerConfig
-from wsproc.events import Event, JobAccepted, JobEnded, Reader, nobody
+from wsproc.events import Event, JobAccepted, JobEnded, JobRejected, Reader, nobody
 from wsproc.face.clients import Clients
 from wsproc.face.exchange import Desk
 from wsproc.face.faults import Refused
@@ -112,13 +112,16 @@ async def test_a_slow_reader_holds_its_own_job_back():
     ],
 )
 async def test_too_many_jobs_are_refused(settings: dict[str, int], code: ErrorCode):
-    """By the server's limit, which all share, or by the client's; a job that ends makes room."""
-    engine = FakeEngine()
-    one = desk(engine, **settings)
+    """By the server's limit, which all share, or by the client's, and that is told; a job that ends
+    makes room.
+    """
+    told: list[Event] = []
+    one = desk(FakeEngine(), told.append, **settings)
     async with one.open(PROCESS, "ada"):
         with pytest.raises(Refused) as refused:
             one.open(PROCESS, "ada")
         assert refused.value.error.code == code
+        assert told[-1] == JobRejected(code)
         assert one.admission.live == 1
     async with one.open(PROCESS, "ada"):
         pass

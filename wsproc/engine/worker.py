@@ -114,7 +114,13 @@ class Worker:
         self._record(())
         useful, computed = (now - then for now, then in zip(_counted(stage), before, strict=True))
         seconds = self._clock() - began
-        taken = StageTally(1, seconds, len(tickets), useful, computed - useful)
+        taken = StageTally.of_step(
+            seconds,
+            rows=len(tickets),
+            room=stage.budget.rows,
+            tokens=useful,
+            padding=computed - useful,
+        )
         self._tally.add({step.stage: taken})
 
     def _begin(self, step: Step) -> list[Ticket]:
