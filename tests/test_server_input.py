@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from tests.fakes import FakeCall, FakeEngine, plausible, serving
+from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
 from tests.wire import Wire, connected
+from wsproc.frames.client import Submit
+from wsproc.tasks import JobContext, TaskResult
 
 SENTENCE = "I love this. Ada is great! "
 OPEN = {"type": "process", "id": "a", "chunk_size": 50, "include_summary": False}
@@ -123,6 +125,45 @@ async def test_a_deadline_counts_the_time_that_the_input_took():
         await wire.send(**OPEN, open=True, timeout_ms=50)
         done = await wire.next("done")
         assert done["error"]["code"] == "deadline_exceeded"
+
+
+class Count(Submit):
+    """The request of a task of one's own whose input goes on."""
+
+    goes_on = ("open",)
+    least_chars = 3
+
+    type: Literal["count"] = "count"
+
+
+async def count(request: Count, job: JobContext):
+    """Say how long the text is, whenever there is more."""
+    async for now in job.input:
+        yield job.status("counting", characters=len(now.text))
+    yield TaskResult({"characters": len(now.text)})
+
+
+async def test_a_task_of_ones_own_may_read_input_that_goes_on():
+    """It says so in its request; the limits, replies and the timeout are the server's."""
+    server = fake_server(FakeEngine())
+    server.registry.add(Count, count)
+    async with server, connected(server) as wire:
+        await wire.send(type="count", id="a", open=True)
+        await wire.next("status", characters=0)
+        await wire.send(type="append", id="a", text="ab")
+        await wire.next("status", characters=2)
+        await wire.send(type="append", id="a", final=True)
+        refused = await wire.next("reply", outcome="refused")
+        assert refused["error"]["message"] == (
+            "text: 3 characters at least in all, these would make 2"
+        )
+        await wire.send(type="append", id="a", text="c", final=True)
+        assert (await wire.next("done"))["result"] == {"characters": 3}
+        await wire.send(type="count", id="b", live=True)
+        rejected = await wire.next("rejected")
+        assert rejected["error"]["message"] == (
+            "live: a count job takes its whole input at once; process can be live"
+        )
 
 
 # --- cancel ---------------------------------------------------------------------------------------

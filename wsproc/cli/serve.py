@@ -17,6 +17,7 @@ import typer
 from wsproc.cli.config_flags import from_flags, with_flags_of
 from wsproc.cli.exits import ExitCode, fail
 from wsproc.cli.load_settings import given_models, given_tables, load_settings
+from wsproc.cli.open_files import allow_files
 from wsproc.cli.panel import announce
 from wsproc.cli.print_config import as_toml
 from wsproc.cli.terminal import Steady, err, out
@@ -142,6 +143,7 @@ async def _serve(
 ) -> None:
     say = _say_in_log if logs.json else _say
     _check_address(config.host, config.port)
+    allow_files(config.max_connections)
     server = _server(config, registry, readers)
     server.metrics.count_lost_lines(logs)
     await _start(server, say)

@@ -11,6 +11,17 @@ A task of one's own is a request model and an async generator:
         yield TaskResult({"text": request.text.upper()})
 
     registry.add(Shout, shout)
+
+Where its input may go on after the submit, the model says so, and the task reads it:
+
+    class Count(Submit):
+        goes_on = ("open",)
+        type: Literal["count"] = "count"
+
+    async def count(request: Count, job: JobContext):
+        async for now in job.input:  # whenever there is more: the text so far
+            yield job.status("counting", characters=len(now.text))
+        yield TaskResult({"characters": len(now.text)})
 """
 
 from __future__ import annotations
