@@ -36,10 +36,10 @@ setup: $(VENV)/.installed
 demo: setup
 	$(BIN)/wsproc demo
 
-# What the browser and wscat tests need from outside of Python; a no-op where it is there.
+# What the tests with a browser, wscat and curl need from outside of Python; a no-op where it is there.
 web-tools: tests/web/node_modules/.installed
-	command -v chromium >/dev/null || \
-	    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium)
+	{ command -v chromium && command -v curl; } >/dev/null || \
+	    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium curl)
 
 tests/web/node_modules/.installed: tests/web/package-lock.json
 	npm ci --prefix tests/web --no-fund --no-audit --silent
