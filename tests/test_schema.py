@@ -1,19 +1,22 @@
 """The schema says what the code does: it is generated from the models, and proven on examples."""
 
 import json
+from pathlib import Path
 
 import jsonschema
 import orjson
 import pytest
 from hypothesis import given
+from pydantic import BaseModel
 
 from tests.frames.examples import SERVER_FRAMES
 from tests.test_protocol import FRAMES
-from wsproc.frames.client import CONTROLS, TASKS, OpenBatch, OpenProcess
-from wsproc.frames.server import ServerFrame
+from wsproc.frames.results import RESULTS
+from wsproc.frames.server import Accepted, JobFrame, ServerFrame
 from wsproc.protocol import BadFrame, decode, encode
-from wsproc.schema import asyncapi, json_schema
+from wsproc.schema import json_schema
 
+DOCUMENT = Path(__file__).parent.parent / "docs" / "schema.json"
 SCHEMA = json_schema()
 WHOLE = jsonschema.Draft202012Validator(SCHEMA)
 CLIENT = WHOLE.evolve(schema={**SCHEMA, "anyOf": [{"$ref": "#/$defs/ClientFrame"}]})
@@ -122,29 +125,36 @@ def test_a_status_of_process_is_no_custom_status():
     assert WHOLE.is_valid({**wrong, "status": "shouting"})
 
 
-def test_asyncapi_names_every_frame_in_its_direction():
-    """What the server receives and sends are the models, each with its schema."""
-    document = asyncapi("1.2.3")
-    assert document["info"]["version"] == "1.2.3"
-    named = {
-        side: {one["$ref"].rpartition("/")[2] for one in operation["messages"]}
-        for side, operation in document["operations"].items()
-    }
-    open_forms = {OpenProcess.__name__, OpenBatch.__name__}
-    models = {model.__name__ for model in (TASKS | CONTROLS).values()}
-    assert named["receive"] == models | open_forms
-    assert named["send"] == {type(frame).__name__ for frame in SERVER_FRAMES}
-    assert named["receive"] | named["send"] == set(document["components"]["messages"])
+@pytest.mark.parametrize("result", RESULTS, ids=lambda model: model.__name__)
+def test_the_results_of_the_built_in_tasks_are_described(result: type[BaseModel]):
+    """No frame refers to them, since a task of one's own has results of its own."""
+    assert SCHEMA["$defs"][result.__name__]["description"]
 
 
-def test_references_of_asyncapi_lead_somewhere():
-    """Schemas have moved to where AsyncAPI keeps them, and nothing points to the old place."""
-    document = asyncapi("1.2.3")
-    for key, value in _pairs(document):
-        if key == "$ref":
-            here = document
-            for part in value.removeprefix("#/").split("/"):
-                here = here[part]
+@pytest.mark.parametrize("frame", SERVER_FRAMES, ids=lambda frame: type(frame).__name__)
+def test_the_number_of_a_jobs_frame_is_required(frame: ServerFrame):
+    """All but an `accepted`, which has none where it repeats an answer."""
+    if not isinstance(frame, JobFrame):
+        return
+    message = orjson.loads(encode(frame, seq=1))
+    del message["seq"]
+    assert SERVER.is_valid(message) == isinstance(frame, Accepted)
+
+
+def test_fields_have_no_titles():
+    """They would repeat the names; models are named by theirs."""
+    fields = [
+        field
+        for definition in SCHEMA["$defs"].values()
+        for field in definition.get("properties", {}).values()
+    ]
+    assert not [field for field in fields if "title" in field]
+    assert SCHEMA["$defs"]["Welcome"]["title"] == "Welcome"
+
+
+def test_the_document_in_the_repository_is_fresh():
+    """docs/schema.json is what a server answers at /schema.json; `make schema` writes it."""
+    assert json.loads(DOCUMENT.read_text(encoding="utf-8")) == SCHEMA
 
 
 def _pairs(value: object):

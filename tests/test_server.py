@@ -667,6 +667,7 @@ async def test_heartbeats_only_for_those_who_negotiated_them(quiet: None):
     [
         ("/", "text/html; charset=utf-8"),
         ("/wsproc.js", "text/javascript; charset=utf-8"),
+        ("/wsproc.d.ts", "application/typescript; charset=utf-8"),
         ("/console.js", "text/javascript; charset=utf-8"),
         ("/console.css", "text/css; charset=utf-8"),
         ("/healthz", "application/json"),

@@ -13,9 +13,10 @@ import yaml
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from wsproc.asyncapi import asyncapi
 from wsproc.health import Judge, Verdict
 from wsproc.observe import Metrics
-from wsproc.schema import asyncapi, json_schema
+from wsproc.schema import json_schema
 from wsproc.tasks import TaskRegistry
 
 CONTENT_SECURITY_POLICY = (
@@ -73,6 +74,7 @@ _ROUTES: dict[str, Callable[[Site], Response]] = {
     "/console.js": _file("console.js", "text/javascript; charset=utf-8"),
     "/console.css": _file("console.css", "text/css; charset=utf-8"),
     "/wsproc.js": _file("wsproc.js", "text/javascript; charset=utf-8"),
+    "/wsproc.d.ts": _file("wsproc.d.ts", "application/typescript; charset=utf-8"),
     "/healthz": Site._health,
     "/readyz": Site._readiness,
     "/metrics": Site._metrics,

@@ -9,7 +9,8 @@ import orjson
 import typer
 import yaml
 
-from wsproc.schema import asyncapi, json_schema
+from wsproc.asyncapi import asyncapi
+from wsproc.schema import json_schema
 
 
 def schema(
