@@ -4,6 +4,8 @@
 # make tables the tables of docs/operations.md, from the code
 # make bench  wsproc beside the ideal loop and other servers, in one run (ten minutes)
 # make eval   figures of the embedded models: make eval DATA=folder
+# make schema  docs/schema.json and docs/asyncapi.yaml from the models
+# make js     wsproc.js and its types from js/src and docs/schema.json
 # make package  the wheel and the sdist in dist/, checked, and tried in an environment of their own
 # make setup  .venv with the wsproc command in it
 
@@ -14,7 +16,7 @@ BENCH := .venv-bench
 DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check tables bench eval package web-tools clean
+.PHONY: help setup demo test check tables schema js bench eval package web-tools clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -37,12 +39,16 @@ demo: setup
 	$(BIN)/wsproc demo
 
 # What the tests with a browser, wscat and curl need from outside of Python; a no-op where it is there.
-web-tools: tests/web/node_modules/.installed
+web-tools: tests/web/node_modules/.installed js/node_modules/.installed
 	{ command -v chromium && command -v curl; } >/dev/null || \
 	    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium curl)
 
 tests/web/node_modules/.installed: tests/web/package-lock.json
 	npm ci --prefix tests/web --no-fund --no-audit --silent
+	touch $@
+
+js/node_modules/.installed: js/package-lock.json
+	npm ci --prefix js --ignore-scripts --no-fund --no-audit --silent
 	touch $@
 
 test: $(VENV)/.installed-dev web-tools
@@ -56,6 +62,13 @@ check: $(VENV)/.installed-dev
 
 tables: $(VENV)/.installed-dev
 	$(BIN)/python docs/tables.py
+
+schema: $(VENV)/.installed
+	$(BIN)/wsproc schema > docs/schema.json
+	$(BIN)/wsproc schema --asyncapi > docs/asyncapi.yaml
+
+js: schema js/node_modules/.installed
+	npm run --prefix js --silent build
 
 # The servers that wsproc is measured against have an environment of their own.
 $(BENCH)/.installed: requirements.txt benchmarks/requirements.txt
@@ -77,4 +90,4 @@ package: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/test_package.py
 
 clean:
-	rm -rf $(VENV) $(BENCH) tests/web/node_modules build dist
+	rm -rf $(VENV) $(BENCH) tests/web/node_modules js/node_modules js/build build dist

@@ -28,6 +28,7 @@ async function open() {
   byId("reconnect").hidden = true;
   try {
     client = await connect(location.origin, {
+      reconnect: false, // the page has a button for that
       onFrame: (frame, text) => log("←", text),
       onSend: (frame) => log("→", JSON.stringify(frame)),
     });
@@ -190,7 +191,7 @@ class Card {
   draw() {
     this.drawing ??= requestAnimationFrame(() => {
       this.drawing = null;
-      if (this.job?.type === "generate") this.drawWritten();
+      if (this.job?.task === "generate") this.drawWritten();
       else if (this.chunks.length || this.entities.length) this.drawRead();
     });
   }

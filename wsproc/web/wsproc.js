@@ -1,573 +1,1661 @@
 /**
- * The browser client of wsproc.v1, an ES module without dependencies. It runs in Node too, where a
- * `WebSocket` is global or handed in.
+ * Everything that this client throws or rejects with, as one tree. Each has a `code`, a stable word.
  *
- *     import { connect } from "./wsproc.js";
+ *     WsprocError
+ *     ├── ConnectFailed    there is no connection: nobody answers, or the server turned us away
+ *     ├── ConnectionLost   the connection is gone for good; `closeCode` and `reason` say why
+ *     │   └── JobLost      the job's end will not come, and whether it was finished is not known
+ *     ├── ProtocolError    the server broke the protocol; the connection is closed
+ *     ├── JobRejected      the job was not run at all; `path`, `retryable`, `retryAfterMs`
+ *     ├── InputRefused     a job took no more text: `append` and `revise`
+ *     ├── JobCancelled     the job was stopped; `reason`, `partialResult`
+ *     └── JobFailed        the job could not be finished; `partialResult`
  *
- *     const client = await connect("ws://127.0.0.1:8765");
- *     const job = await client.process({ text, include_entities: true });
- *     for await (const event of job) console.log(event.status ?? event.type, event);
- *     const result = await job.result;
- *
- * Events are the server's frames as plain objects; PROTOCOL.md lists them. One thing is changed in
- * them: offsets (`start`, `end`) count UTF-16 units, as JavaScript strings do, so that
- * `text.slice(start, end)` is right; on the wire they count code points.
- *
- * Stopping: `job.cancel()`, or an AbortSignal given with the submit. Breaking out of `for await`
- * stops nothing, since the result may still be wanted.
+ * What an AbortSignal stops rejects with the signal's own reason instead, as `fetch` does.
  */
-
-const SUBPROTOCOL = "wsproc.v1";
-const EVENTS_KEPT = 1000;
-
+/** The close codes that are about a token. */
+const UNAUTHORIZED = new Set([4401, 4408]);
 /** Base of what this client throws. */
-export class WsprocError extends Error {
-  get name() {
-    return this.constructor.name;
+class WsprocError extends Error {
+  static {
+    WsprocError.prototype.name = "WsprocError";
+  }
+  /** What happened, as a stable word: the server's own code where it gave one. */
+  code;
+  /** @internal */
+  constructor(code, message, options) {
+    super(message, options);
+    this.code = code;
   }
 }
-
-/** There is no connection. `closeCode` is set where the server opened one only to close it. */
-export class ConnectFailed extends WsprocError {
-  constructor(message, closeCode = null) {
-    super(message);
+/**
+ * There is no connection. `code` is `unauthorized` where the token is at fault, else
+ * `connect_failed`.
+ */
+class ConnectFailed extends WsprocError {
+  static {
+    ConnectFailed.prototype.name = "ConnectFailed";
+  }
+  /** The close code where the server opened a connection only to close it, else null. */
+  closeCode;
+  /** Whether the same try may succeed later, with nothing changed on this side. */
+  retryable;
+  /** @internal */
+  constructor(
+    message,
+    { closeCode = null, retryable = false, unauthorized = false, ...options } = {},
+  ) {
+    const token = unauthorized || (closeCode !== null && UNAUTHORIZED.has(closeCode));
+    super(token ? "unauthorized" : "connect_failed", message, options);
     this.closeCode = closeCode;
+    this.retryable = retryable;
   }
 }
-
-/** The connection is gone; 44xx codes mean that connecting again by itself will not help. */
-export class ConnectionLost extends WsprocError {
-  constructor(closeCode, reason) {
-    super(`the connection ended (${closeCode})${reason ? `: ${reason}` : ""}`);
+/**
+ * The connection is gone, and was not or could not be made again. `code` is `unauthorized` where the
+ * token is at fault, else `connection_lost`.
+ */
+class ConnectionLost extends WsprocError {
+  static {
+    ConnectionLost.prototype.name = "ConnectionLost";
+  }
+  /** 1006 where no close frame came, 1000 after `close()`; 44xx: trying again does not help. */
+  closeCode;
+  /** The server's words, or "". */
+  reason;
+  /** @internal */
+  constructor(closeCode, reason = "", message, options) {
+    const words = message ?? `the connection ended (${closeCode})${reason && `: ${reason}`}`;
+    super(UNAUTHORIZED.has(closeCode) ? "unauthorized" : "connection_lost", words, options);
     this.closeCode = closeCode;
     this.reason = reason;
   }
 }
-
-/** The connection went away before the job's end came. */
-export class JobLost extends ConnectionLost {
-  constructor(jobId, lost) {
-    super(lost.closeCode, lost.reason);
+/** The job's end will not come. `cause` is the loss itself, where a connection was lost. */
+class JobLost extends ConnectionLost {
+  static {
+    JobLost.prototype.name = "JobLost";
+  }
+  code = "lost";
+  jobId;
+  /** @internal */
+  constructor(jobId, lost, why = lost.message) {
+    super(lost.closeCode, lost.reason, `job ${jobId} is lost: ${why}`, { cause: lost });
     this.jobId = jobId;
   }
 }
-
 /** The server sent what the protocol does not allow; the connection is closed. */
-export class ProtocolError extends WsprocError {}
-
-/** The job was not run at all; `path` names the field at fault, `retryAfterMs` is a hint. */
-export class JobRejected extends WsprocError {
+class ProtocolError extends WsprocError {
+  static {
+    ProtocolError.prototype.name = "ProtocolError";
+  }
+  /** @internal */
+  constructor(message, options) {
+    super("protocol_error", message, options);
+  }
+}
+/** The job was not run at all; `code` is the server's, such as `input_too_large`. */
+class JobRejected extends WsprocError {
+  static {
+    JobRejected.prototype.name = "JobRejected";
+  }
+  jobId;
+  /** The field at fault, such as `texts[3]`, or null. */
+  path;
+  /** Whether the same job may be taken later. */
+  retryable;
+  /** When it may be worth sending again, in milliseconds, or null. */
+  retryAfterMs;
+  /** @internal */
   constructor(jobId, error) {
-    super(`${error.code}: ${error.message}`);
+    super(error.code, `${error.code}: ${error.message}`);
     this.jobId = jobId;
-    this.code = error.code;
     this.path = error.path ?? null;
     this.retryable = error.retryable;
     this.retryAfterMs = error.retry_after_ms ?? null;
   }
 }
-
-/** The job was stopped; `reason` is client, disconnect or shutdown. */
-export class JobCancelled extends WsprocError {
+/**
+ * A job took no more text. `code` is the server's, such as `input_too_large`; where it gave none, the
+ * outcome: `unknown`, or `done` where the job has ended. The job goes on with what it has.
+ */
+class InputRefused extends WsprocError {
+  static {
+    InputRefused.prototype.name = "InputRefused";
+  }
+  jobId;
+  /** @internal */
+  constructor({ op, id, outcome, error }) {
+    const why = outcome === "done" ? "it has ended" : "the server knows no such job";
+    super(error?.code ?? outcome, `${op} to job ${id}: ${error?.message ?? why}`);
+    this.jobId = id;
+  }
+}
+/** The job was stopped; `code` is `cancelled`. */
+class JobCancelled extends WsprocError {
+  static {
+    JobCancelled.prototype.name = "JobCancelled";
+  }
+  jobId;
+  /** Who stopped it: `client`, `disconnect` or `shutdown`. */
+  reason;
+  /** What was finished before the stop, or null. */
+  partialResult;
+  /** The terminal frame. */
+  done;
+  /** @internal */
   constructor(done) {
-    super(`job ${done.id} was cancelled (${done.reason})`);
+    super("cancelled", `job ${done.id} was cancelled (${done.reason})`);
     this.jobId = done.id;
     this.reason = done.reason;
     this.partialResult = done.partial_result ?? null;
     this.done = done;
   }
 }
-
-/** The job could not be finished. */
-export class JobFailed extends WsprocError {
+/** The job could not be finished; `code` is the server's, such as `deadline_exceeded`. */
+class JobFailed extends WsprocError {
+  static {
+    JobFailed.prototype.name = "JobFailed";
+  }
+  jobId;
+  /** What was finished before the failure, or null. */
+  partialResult;
+  /** The terminal frame. */
+  done;
+  /** @internal */
   constructor(done) {
-    super(`${done.error.code}: ${done.error.message}`);
+    super(done.error.code, `${done.error.code}: ${done.error.message}`);
     this.jobId = done.id;
-    this.code = done.error.code;
     this.partialResult = done.partial_result ?? null;
     this.done = done;
   }
 }
+/** Return an error as it is to be told by a job that it ends. */
+function asJobLoss(jobId, error, why) {
+  return error instanceof ConnectionLost ? new JobLost(jobId, error, why) : error;
+}
 
-/**
- * Return a function from code point offsets in `text` to UTF-16 offsets, for `text.slice`.
- * Both are the same unless the text has characters beyond U+FFFF, such as emoji.
- */
-export function utf16Offsets(text) {
-  if (!/[\ud800-\udbff]/.test(text)) return (offset) => offset;
-  const starts = [];
-  let next = 0;
-  for (const character of text) {
-    starts.push(next);
-    next += character.length;
-  }
-  starts.push(next);
-  return (offset) => starts[Math.min(offset, starts.length - 1)];
+/** An EventTarget that knows its events. */
+const TypedEventTarget = EventTarget;
+
+function deferred() {
+  let resolve;
+  let reject;
+  const promise = new Promise((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  promise.catch(() => {});
+  return { promise, resolve, reject };
 }
 
 /**
- * Open a connection and wait for the server's welcome.
+ * What was already handed out of a job that has to be run a second time. Pure.
  *
- * @param {string} [url] `ws://HOST:PORT` or `http://...`; a page's own server by default.
- * @param {object} [options]
- * @param {AbortSignal} [options.signal] gives up the connecting, or closes the connection later.
- * @param {(frame: object, text: string) => void} [options.onFrame] sees every frame as it came.
- * @param {(frame: object) => void} [options.onSend] sees every frame that goes out.
- * @param {typeof WebSocket} [options.WebSocket] the constructor to use where none is global.
- * @returns {Promise<Client>} Rejects with ConnectFailed, or with the signal's reason.
+ * Such a job has the same results, but not the same frames: stages interleave anew, tokens are cut
+ * differently, numbers begin at 1. So frames are told apart by what they say, not by their `seq`.
  */
-export async function connect(url, options = {}) {
-  const client = new Client(url ?? globalThis.location.origin, options);
-  await client.opened;
-  return client;
+/** The second run says something else than the first: what was handed out cannot be continued. */
+class Diverged extends Error {
+  constructor() {
+    super("its text came out differently the second time");
+  }
+}
+/** Notes what is handed out; after `rewind` tells what of the next run is new. */
+class Delivered {
+  #text = "";
+  #summary = 0;
+  #seen = new Map();
+  #firstText = "";
+  #textToSkip = "";
+  #summaryToSkip = 0;
+  #toSkip = new Map();
+  /** Begin another run: what was noted so far is going to come again. */
+  rewind() {
+    this.#firstText = this.#textToSkip = this.#text;
+    this.#summaryToSkip = this.#summary;
+    this.#toSkip = new Map(this.#seen);
+  }
+  /**
+   * Return what of a frame was not handed out in an earlier run, null if nothing, and note it as
+   * handed out. Throws Diverged where the run does not continue the text that was handed out.
+   */
+  fresh(frame) {
+    if (frame.type === "token") return this.#rest(frame);
+    const whole = textSoFar(frame);
+    if (whole !== null) this.#cover(whole, frame.type === "done");
+    if (frame.type !== "status" || frame.status === "snapshot") return frame;
+    if (isSummarySoFar(frame)) return this.#longer(frame);
+    const key = keyOf(frame);
+    const due = this.#toSkip.get(key) ?? 0;
+    if (due > 0) {
+      this.#toSkip.set(key, due - 1);
+      return null;
+    }
+    this.#seen.set(key, (this.#seen.get(key) ?? 0) + 1);
+    return frame;
+  }
+  #rest(token) {
+    const due = this.#textToSkip;
+    const both = Math.min(due.length, token.text.length);
+    if (due.slice(0, both) !== token.text.slice(0, both)) throw new Diverged();
+    this.#textToSkip = due.slice(both);
+    const text = token.text.slice(both);
+    if (due && !text) return null;
+    this.#text += text;
+    return due ? { ...token, text } : token;
+  }
+  #longer(frame) {
+    const { length } = frame.partial_summary;
+    if (length <= this.#summaryToSkip) return null;
+    this.#summary = Math.max(this.#summary, length);
+    return frame;
+  }
+  #cover(whole, isEnd) {
+    const due = this.#firstText;
+    const both = Math.min(due.length, whole.length);
+    if (due.slice(0, both) !== whole.slice(0, both)) throw new Diverged();
+    this.#textToSkip = due.slice(both);
+    if (isEnd && this.#textToSkip) throw new Diverged();
+    if (whole.length > this.#text.length) this.#text = whole;
+  }
+}
+/** Return the whole text up to here, of a snapshot or a completed end that holds one, or null. */
+function textSoFar(frame) {
+  let held;
+  if (frame.type === "done" && frame.status === "completed") held = frame.result;
+  if (frame.type === "status" && frame.status === "snapshot") held = frame.partial_result;
+  const text = held?.text;
+  return typeof text === "string" ? text : null;
+}
+function isSummarySoFar(frame) {
+  return frame.status === "summarization_progress";
+}
+/** Name what a status says, without what differs between two runs of the same job. */
+function keyOf(frame) {
+  const { id: _id, seq: _seq, replay: _replay, timestamp: _timestamp, ...said } = frame;
+  return JSON.stringify(said);
 }
 
-/** A connection; made by `connect`. Many jobs may run on it at once. */
-export class Client {
-  #socket;
-  #options;
-  #jobs = new Map();
-  #submits = new Map();
-  #replies = new Map();
-  #nextId = 1;
-  #nextPing = 1;
-  #lost = null;
-  #opening;
-  #closing;
-  #quiet = null;
-
-  /** Use `connect`. */
-  constructor(url, options) {
-    this.url = url.replace(/^http/, "ws");
-    /** What the server told of itself: tasks, limits, version. */
-    this.welcome = null;
-    /** Set once the server announced that it will close. */
-    this.goaway = null;
-    this.#options = options;
-    this.#opening = deferred();
-    this.#closing = deferred();
-    /** Resolves to this client after the welcome. */
-    this.opened = this.#opening.promise;
-    /** Resolves to the error that ended the connection, ConnectionLost for a plain end. */
-    this.closed = this.#closing.promise;
-    this.#open();
+/**
+ * Offsets: the wire counts Unicode code points, JavaScript strings count UTF-16 units. Pure.
+ *
+ * Both are the same up to the first character beyond U+FFFF, such as an emoji: each of those takes
+ * two units. So a text is known by where these are.
+ */
+const WIDE = /[\ud800-\udbff][\udc00-\udfff]/;
+/** Return a function from code point offsets in `text` to UTF-16 offsets, for `text.slice`. */
+function utf16Offsets(text) {
+  const wide = wideCharacters(text);
+  if (!wide.length) return (offset) => offset;
+  return (offset) => offset + countBelow(wide, offset);
+}
+/** Return the code point offsets of the characters that take two units, in order. */
+function wideCharacters(text) {
+  const found = [];
+  // Each match is one pair; the pairs before it made its unit offset that much larger.
+  for (const pair of text.matchAll(new RegExp(WIDE, "g"))) {
+    found.push(pair.index - found.length);
   }
-
-  /** Submit a text whose results are streamed; resolves to its Job once it is accepted. */
-  process(fields, options) {
-    return this.submit("process", fields, options);
+  return found;
+}
+/** Count the numbers of a sorted list that are below a limit. */
+function countBelow(sorted, limit) {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < limit) low = middle + 1;
+    else high = middle;
   }
-
-  /** Submit `text` or `texts`, answered by one result; resolves to the accepted Job. */
-  batch(fields, options) {
-    return this.submit("batch", fields, options);
+  return low;
+}
+/**
+ * The texts that a job's offsets speak of. There is one, or a list, or, where input goes on, one that
+ * changes: each frame then says which `revision` it is about, or it is about the latest.
+ */
+class JobTexts {
+  #texts;
+  #latest = 0;
+  #converters = new Map();
+  constructor(texts) {
+    this.#texts = texts;
+    this.#converters.set(0, spanConverter(texts));
   }
-
-  /** Submit a `prompt` to be continued; resolves to the accepted Job, see `Job.tokens`. */
-  generate(fields, options) {
-    return this.submit("generate", fields, options);
+  append(text, revision) {
+    this.revise((this.#texts[0] ?? "") + text, revision);
   }
+  revise(text, revision) {
+    this.#texts = [text];
+    this.#latest = revision;
+    this.#converters.set(revision, spanConverter(this.#texts));
+  }
+  /** Return a frame with its offsets in UTF-16. */
+  convert(frame) {
+    const revision = revisionOf(frame) ?? this.#latest;
+    for (const older of this.#converters.keys()) {
+      if (older >= revision) break;
+      this.#converters.delete(older); // revisions are not gone back to
+    }
+    return this.#converters.get(revision)?.(frame) ?? frame;
+  }
+}
+function revisionOf(frame) {
+  const { revision, result, partial_result } = frame;
+  return revision ?? result?.revision ?? partial_result?.revision;
+}
+/**
+ * Return a function that brings all offsets in a frame to UTF-16.
+ *
+ * A span is any object with whole numbers `start` and `end`, wherever it is in the frame, so that
+ * partial results and what later servers add are covered; only `meta`, which is the user's own, is
+ * left alone. In a list called `results` each element speaks of the text of its place.
+ */
+function spanConverter(texts) {
+  const converters = texts.map(utf16Offsets);
+  const [first] = converters;
+  if (!first || !texts.some((text) => WIDE.test(text))) return (frame) => frame;
+  const walk = (value, of) => {
+    if (Array.isArray(value)) return value.map((item) => walk(item, of));
+    if (value === null || typeof value !== "object") return value;
+    const entries = Object.entries(value).map(([key, child]) => {
+      if (key === "meta") return [key, child];
+      if (key === "results" && Array.isArray(child)) {
+        return [key, child.map((item, index) => walk(item, converters[index] ?? first))];
+      }
+      return [key, walk(child, of)];
+    });
+    const copy = Object.fromEntries(entries);
+    if (Number.isInteger(copy.start) && Number.isInteger(copy.end)) {
+      copy.start = of(copy.start);
+      copy.end = of(copy.end);
+    }
+    return copy;
+  };
+  return (frame) => walk(frame, first);
+}
 
+/**
+ * Events that wait to be read: bounded, so that a reader who lags, or who never comes, costs no more
+ * than so much memory. A browser's WebSocket cannot be told to wait, so what is over gives way here.
+ */
+/** How many unread events of a job are kept. */
+const EVENTS_KEPT = 1000;
+/**
+ * An async iterable of events, each given to one reader.
+ *
+ * Over `limit` neighbouring tokens are joined, which loses no text; where there are none, the oldest
+ * event that is no token is dropped and counted. The last event, given to `end`, always has room.
+ */
+class EventQueue {
+  /** How many events were dropped. */
+  dropped = 0;
+  #limit;
+  #events = [];
+  #readers = [];
+  #over = false;
+  #error = null;
+  constructor(limit = EVENTS_KEPT) {
+    this.#limit = limit;
+  }
+  put(event) {
+    this.#events.push(event);
+    if (this.#events.length > this.#limit) this.#makeRoom();
+    this.#rouse();
+  }
+  /** Take the last event; readers end after it. */
+  end(event) {
+    this.#events.push(event);
+    this.#over = true;
+    this.#rouse();
+  }
+  /** Throw `error` to readers once they have read what waits, or at once where `now`. */
+  fail(error, { now = false } = {}) {
+    if (now) this.#events = [];
+    this.#error = { error };
+    this.#rouse();
+  }
+  async *[Symbol.asyncIterator]() {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event) yield event;
+      else if (this.#error) throw this.#error.error;
+      else if (this.#over) return;
+      else await new Promise((resolve) => this.#readers.push(resolve));
+    }
+  }
+  #makeRoom() {
+    const events = this.#events;
+    const end = events.length - 1;
+    if (isToken(events[end]) && isToken(events[end - 1])) return this.#join(end - 1);
+    const oldest = events.findIndex((event) => !isToken(event));
+    if (oldest < end && oldest >= 0) {
+      events.splice(oldest, 1);
+      this.dropped += 1;
+    } else {
+      this.#join(0); // all but the newest are tokens
+    }
+  }
+  #join(index) {
+    const [first, second] = this.#events.slice(index, index + 2);
+    const text = `${first.text}${second.text}`;
+    this.#events.splice(index, 2, { ...second, text });
+  }
+  #rouse() {
+    const readers = this.#readers;
+    this.#readers = [];
+    for (const wake of readers) wake();
+  }
+}
+function isToken(event) {
+  return event?.type === "token";
+}
+
+/** One job as its user sees it: an async iterable of its events, its result, and its stop. */
+/**
+ * A job, made by `Client.process` and its sisters: an async iterable of its events, each given to one
+ * reader, the terminal one last. It throws what `result` rejects with only where the end did not
+ * come: JobRejected, JobLost, ProtocolError.
+ *
+ * Events wait until they are read, 1000 of them; over that waiting tokens are joined, and else the
+ * oldest status is dropped and counted in `dropped`. The result is whole in any case. Breaking out of
+ * `for await` stops nothing, since the result may still be wanted.
+ */
+class Job extends TypedEventTarget {
+  id;
+  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
+  task;
+  /** Resolves once the server took the job; rejects with JobRejected, JobLost. */
+  accepted;
+  /** Resolves to the result; rejects with JobRejected, JobCancelled, JobFailed, JobLost. */
+  result;
+  /** Resolves to the terminal frame, whichever it is; rejects with JobRejected, JobLost. */
+  done;
+  /** The number of the last frame that came. */
+  lastSeq = 0;
+  /** How often the job was submitted again because its server or its session was gone. */
+  restarts = 0;
+  /** @internal Whether nobody wants the job to be run again. */
+  unwanted = false;
+  #desk;
+  #accepted = deferred();
+  #result = deferred();
+  #done = deferred();
+  #events = new EventQueue();
+  #delivered = new Delivered();
+  #texts;
+  #toldChars = 0;
+  #gapAllowed = false;
+  #attached = false;
+  #over = false;
+  #release = () => {};
+  /** @internal */
+  constructor(id, task, texts, desk) {
+    super();
+    this.id = id;
+    this.task = task;
+    this.accepted = this.#accepted.promise;
+    this.result = this.#result.promise;
+    this.done = this.#done.promise;
+    this.#desk = desk;
+    this.#texts = new JobTexts(texts);
+  }
+  /** How many events were dropped because nobody read them. */
+  get dropped() {
+    return this.#events.dropped;
+  }
+  // --- what happens ------------------------------------------------------------------------------
+  async *[Symbol.asyncIterator]() {
+    for await (const event of this.#events) {
+      if (event.type === "token") this.#toldChars += event.text.length;
+      yield event;
+    }
+  }
   /**
-   * Submit a job of any task that the server has. Rejects with JobRejected, ConnectionLost, or the
-   * reason of `signal` if that is aborted first; later, aborting cancels the job.
+   * Yield the text of a `generate` job piece by piece, whole also where a part of the frames was
+   * missed; throw what `result` rejects with.
    */
-  async submit(type, fields = {}, { signal } = {}) {
-    signal?.throwIfAborted();
-    const id = fields.id ?? this.#newId();
-    if (this.#submits.has(id) || this.#jobs.has(id)) {
-      throw new JobRejected(id, {
-        code: "id_conflict",
-        message: `a job with the id ${id} is running on this connection`,
-        path: "id",
-        retryable: false,
-      });
+  async *tokens() {
+    for await (const event of this) {
+      if (event.type === "token") {
+        yield event.text;
+      } else {
+        const rest = textSoFar(event)?.slice(this.#toldChars);
+        if (!rest) continue;
+        this.#toldChars += rest.length;
+        yield rest;
+      }
     }
-    const answer = deferred();
-    this.#submits.set(id, { answer, type, fields });
-    try {
-      this.#send({ ...fields, type, id });
-    } catch (error) {
-      this.#submits.delete(id);
-      throw error;
-    }
-    const abort = () => {
-      answer.reject(signal.reason);
-      if (!this.#lost) this.#send({ type: "cancel", id });
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    try {
-      const job = await answer.promise;
-      job.done.finally(() => signal?.removeEventListener("abort", abort)).catch(() => {});
-      return job;
-    } catch (error) {
-      signal?.removeEventListener("abort", abort);
-      throw error;
-    }
+    await this.result;
   }
-
-  /** Ask the server to stop a job, or with "*" all of this connection; resolves to its reply. */
-  cancel(id) {
-    return this.#ask(`cancel ${id}`, { type: "cancel", id });
+  // --- what is asked -----------------------------------------------------------------------------
+  /** Ask the server to stop this job; resolves to its reply, the end follows in `done`. */
+  cancel() {
+    return this.#desk.cancel(this.id);
   }
-
-  /** Ask the server to stop every job of this connection. */
-  cancelAll() {
-    return this.cancel("*");
-  }
-
-  /** Resolves to the server's list of this connection's jobs that have not ended. */
-  async jobs() {
-    return (await this.#ask("jobs", { type: "jobs" })).jobs;
-  }
-
-  /** Resolves to the milliseconds of a round trip. */
-  async ping() {
-    const n = this.#nextPing++;
-    const begun = performance.now();
-    await this.#ask(`ping ${n}`, { type: "ping", n });
-    return performance.now() - begun;
-  }
-
-  /** Close the connection; the server cancels the jobs that are left. */
-  close() {
-    this.#socket.close(1000);
-    return this.closed;
-  }
-
-  // --- the socket ------------------------------------------------------------------------------
-
-  #open() {
-    const { signal, WebSocket: Socket = globalThis.WebSocket } = this.#options;
-    if (signal?.aborted) {
-      this.#fail(signal.reason);
-      return;
-    }
-    try {
-      this.#socket = new Socket(this.url, [SUBPROTOCOL]);
-    } catch (error) {
-      this.#fail(new ConnectFailed(`cannot connect to ${this.url}: ${error.message}`));
-      return;
-    }
-    const abort = () => {
-      this.#opening.reject(signal.reason);
-      this.#socket.close(1000);
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#socket.addEventListener("message", (event) => this.#take(event.data));
-    this.#socket.addEventListener("error", () => {}); // the close event that follows says more
-    this.#socket.addEventListener("close", (event) => {
-      signal?.removeEventListener("abort", abort);
-      this.#fail(new ConnectionLost(event.code, event.reason));
+  /**
+   * Send more text of a job that was submitted with `open: true`; `final` ends its input. Rejects with
+   * InputRefused, or with ConnectionLost where the answer was missed: whether the text was taken is
+   * not known then.
+   */
+  append(text, { final = false } = {}) {
+    const input = text === undefined ? { final } : { text, final };
+    return this.#desk.append(this.id, input, ({ revision }) => {
+      if (text) this.#texts.append(text, revision ?? 0);
     });
   }
+  /** Send the new full text of a job that was submitted with `live: true`. Rejects with InputRefused. */
+  revise(text) {
+    return this.#desk.revise(this.id, text, ({ revision }) => {
+      this.#texts.revise(text, revision ?? 0);
+    });
+  }
+  // --- for the client ----------------------------------------------------------------------------
+  /** @internal Whether the end has come, or will not come. */
+  get over() {
+    return this.#over;
+  }
+  /**
+   * @internal Let a signal stop the job: what waits for it is told at once, the server is asked to
+   * stop, and `done` still tells how that went.
+   */
+  stopOn(signal) {
+    const stop = () => {
+      this.cancel().catch(() => {}); // a lost connection is told by `done`
+      this.#accepted.reject(signal.reason);
+      this.#result.reject(signal.reason);
+      this.#events.fail(signal.reason, { now: true });
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    this.#release = () => signal.removeEventListener("abort", stop);
+  }
+  /** @internal Take the server's yes; a repeated one, where the job runs already, has no number. */
+  accept(frame) {
+    this.#accepted.resolve(frame);
+    this.lastSeq = frame.seq ?? frame.last_seq ?? 0;
+    this.#attached = frame.seq === undefined;
+  }
+  /**
+   * @internal Take a frame of the job; a replayed one that is known already is left out. Throws
+   * ProtocolError where one is missing or doubled, Diverged where a second run does not continue
+   * what was handed out of the first.
+   */
+  receive(frame) {
+    if (this.#over || !this.#isNext(frame)) return;
+    this.lastSeq = frame.seq;
+    const fresh = this.#delivered.fresh(frame);
+    if (!fresh || fresh.type === "accepted") return;
+    if (fresh.type === "done") return this.end(fresh);
+    const event = this.#texts.convert(fresh);
+    this.#events.put(event);
+    this.dispatchEvent(new CustomEvent(event.type, { detail: event }));
+  }
+  /** @internal Expect a frame that stands for those that cannot be had any more. */
+  allowGap() {
+    this.#gapAllowed = true;
+  }
+  /** @internal Begin again: the job is being submitted once more. What was handed out stays so. */
+  rewind() {
+    this.restarts += 1;
+    this.lastSeq = 0;
+    this.#gapAllowed = false;
+    this.#delivered.rewind();
+  }
+  /** @internal Take the terminal frame. */
+  end(frame) {
+    const event = this.#texts.convert(frame);
+    this.#over = true;
+    this.#release();
+    this.#events.end(event);
+    this.#done.resolve(event);
+    if (event.status === "completed") this.#result.resolve(event.result);
+    else if (event.status === "cancelled") this.#result.reject(new JobCancelled(event));
+    else this.#result.reject(new JobFailed(event));
+    this.dispatchEvent(new CustomEvent("done", { detail: event }));
+  }
+  /** @internal End without an end: rejected, or lost with the connection. */
+  fail(error, why) {
+    if (this.#over) return;
+    const loss = asJobLoss(this.id, error, why);
+    this.#over = true;
+    this.#release();
+    this.#accepted.reject(loss);
+    this.#result.reject(loss);
+    this.#done.reject(loss);
+    this.#events.fail(loss);
+    this.dispatchEvent(new CustomEvent("error", { detail: loss }));
+  }
+  #isNext(frame) {
+    const due = this.lastSeq + 1;
+    if (this.#attached && frame.seq >= this.lastSeq) {
+      this.#attached = false;
+      return true;
+    }
+    if (frame.seq < due && frame.replay) return false;
+    const standsForOthers =
+      frame.type === "done" || (frame.type === "status" && frame.status === "snapshot");
+    if (frame.seq !== due && !(frame.seq > due && this.#gapAllowed && standsForOthers)) {
+      const message = `job ${this.id}: frame ${due} was due, frame ${frame.seq} came`;
+      throw new ProtocolError(message);
+    }
+    this.#gapAllowed = false;
+    return true;
+  }
+}
 
-  #send(frame) {
-    if (this.#lost) throw again(this.#lost);
+/**
+ * When a lost connection is made again, and how long to wait before each try. Pure: the time and the
+ * random number come in.
+ *
+ * The wait is drawn between nothing and a bound that doubles (full jitter), so that the clients of a
+ * server that restarts do not all come back in the same moment.
+ */
+/** Close codes after which a client comes back by itself, beside all of 45xx. */
+const RETURN = new Set([1001, 1006, 1011, 1012, 1013]);
+/** Whether a connection that ended with this code is to be made again. */
+function mayReturn(closeCode) {
+  return RETURN.has(closeCode) || (closeCode >= 4500 && closeCode < 4600);
+}
+const DEFAULTS = {
+  maxTries: Number.POSITIVE_INFINITY,
+  maxTimeMs: 120_000,
+  firstDelayMs: 500,
+  maxDelayMs: 10_000,
+};
+/** Counts the tries since a loss. Times (`now`) are milliseconds on any one steady clock. */
+class Backoff {
+  #options;
+  #tries = 0;
+  #lostAt = null;
+  #openedAt = null;
+  /** Throws RangeError for what cannot be a wait or a count. */
+  constructor(options = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+    for (const [name, value] of Object.entries(this.#options)) {
+      if (!(value > 0)) throw new RangeError(`reconnect.${name}: above 0, this is ${value}`);
+    }
+  }
+  /** How many tries were begun since the connection was last good. */
+  get tries() {
+    return this.#tries;
+  }
+  /** Note that a connection stands. */
+  opened(now) {
+    this.#openedAt = now;
+  }
+  /**
+   * Note a loss, or a failed try. Return how long to wait before the next one, or null to give up.
+   * `draw` is a random number between 0 and 1.
+   */
+  next(now, draw) {
+    // One that broke at once is no better than one that failed: only a good one ends the count.
+    const held = this.#openedAt === null ? 0 : now - this.#openedAt;
+    this.#openedAt = null;
+    if (held >= this.#options.maxDelayMs) {
+      this.#tries = 0;
+      this.#lostAt = null;
+    }
+    this.#lostAt ??= now;
+    if (this.#tries >= this.#options.maxTries) return null;
+    if (now - this.#lostAt >= this.#options.maxTimeMs) return null;
+    const bound = Math.min(
+      this.#options.maxDelayMs,
+      this.#options.firstDelayMs * 2 ** Math.min(this.#tries, 60),
+    );
+    this.#tries += 1;
+    return bound * draw;
+  }
+}
+
+/** One WebSocket, from dialling to its end; nothing in here knows of jobs or of a next connection. */
+const SUBPROTOCOL = "wsproc.v1";
+const BEARER = "wsproc.bearer.";
+/** How long a peer may take to answer a close before its socket is given up, where that is possible. */
+const CLOSE_PATIENCE_MS = 2000;
+class Link {
+  #dialer;
+  #listener;
+  #socket = null;
+  #token;
+  #welcomed = false;
+  #over = false;
+  #words = "";
+  #openTimer;
+  #quietTimer;
+  #heardAt = 0;
+  /** Begin to dial; what comes of it is told to the listener. */
+  constructor(dialer, listener) {
+    this.#dialer = dialer;
+    this.#listener = listener;
+    this.#openTimer = setTimeout(() => {
+      const message = `${dialer.url} said nothing within ${dialer.openTimeoutMs / 1000} s`;
+      this.#end(new ConnectFailed(message, { retryable: true }), true);
+      this.#hangUp(1000, "");
+    }, dialer.openTimeoutMs);
+    void this.#dial();
+  }
+  /** Send a frame. What is sent to a connection that is ending goes nowhere, and nothing throws. */
+  send(frame) {
+    if (this.#over || !this.#socket) return;
     this.#socket.send(JSON.stringify(frame));
-    this.#options.onSend?.(frame);
+    const { onSend } = this.#dialer;
+    if (onSend) tell(() => onSend(frame.type === "auth" ? { ...frame, token: "(hidden)" } : frame));
   }
-
-  #ask(kind, frame) {
-    const answer = deferred();
-    const waiting = this.#replies.get(kind) ?? [];
+  /** Close the connection; its end is told once the server agrees, or after two seconds. */
+  close(code = 1000, reason = "") {
+    if (this.#over) return;
+    if (!this.#socket || this.#socket.readyState === 0) {
+      this.#end(new ConnectionLost(code, reason), false);
+    } else {
+      const patience = setTimeout(() => {
+        this.#end(new ConnectionLost(code, reason), false);
+      }, CLOSE_PATIENCE_MS);
+      patience.unref?.();
+    }
+    this.#hangUp(code, reason);
+  }
+  // --- dialling ----------------------------------------------------------------------------------
+  async #dial() {
+    const { url, auth, WebSocket } = this.#dialer;
+    const { token } = this.#dialer;
     try {
-      this.#send(frame);
+      this.#token = typeof token === "function" ? await token() : token;
     } catch (error) {
-      return Promise.reject(error);
+      const message = `no token could be had for ${url}: ${words(error)}`;
+      return this.#end(new ConnectFailed(message, { cause: error, retryable: true }), true);
     }
-    this.#replies.set(kind, [...waiting, answer]);
-    return answer.promise;
-  }
-
-  #newId() {
-    for (;;) {
-      const id = `js-${this.#nextId++}`;
-      if (!this.#jobs.has(id) && !this.#submits.has(id)) return id;
-    }
-  }
-
-  // --- what comes in ---------------------------------------------------------------------------
-
-  #take(text) {
-    if (this.#lost) return;
-    this.#listen();
+    if (this.#over) return;
+    const bearer = this.#token && auth === "subprotocol" ? [BEARER + base64url(this.#token)] : [];
     try {
-      const frame = JSON.parse(text);
-      this.#options.onFrame?.(frame, text);
+      this.#socket = new WebSocket(url, [SUBPROTOCOL, ...bearer]);
+    } catch (error) {
+      const message = `cannot connect to ${url}: ${words(error)}`;
+      return this.#end(new ConnectFailed(message, { cause: error }), false);
+    }
+    this.#socket.addEventListener("message", (event) => this.#take(event.data));
+    this.#socket.addEventListener("close", (event) => this.#closed(event.code, event.reason));
+    this.#socket.addEventListener("error", (event) => {
+      // A browser tells nothing here; what some libraries tell of a refused handshake is kept.
+      this.#words = event.message ?? "";
+    });
+  }
+  #authorize() {
+    if (this.#token === undefined) {
+      const message = `${this.#dialer.url} asks for a token; give one as the option token`;
+      this.#end(new ConnectFailed(message, { unauthorized: true }), false);
+      this.#hangUp(1000, "");
+    } else {
+      this.send({ type: "auth", token: this.#token });
+    }
+  }
+  // --- what comes in -----------------------------------------------------------------------------
+  #take(data) {
+    if (this.#over) return;
+    this.#heardAt = performance.now();
+    try {
+      if (typeof data !== "string") throw new ProtocolError("a binary message came");
+      const frame = JSON.parse(data);
+      const { onFrame } = this.#dialer;
+      if (onFrame) tell(() => onFrame(frame, data));
       this.#route(frame);
     } catch (error) {
-      const broken = error instanceof WsprocError ? error : new ProtocolError(String(error));
-      this.#fail(broken);
-      this.#socket.close(4000, "protocol error");
+      const broken =
+        error instanceof ProtocolError
+          ? error
+          : new ProtocolError(`a frame cannot be read: ${words(error)}`, { cause: error });
+      this.#end(broken, false);
+      this.#hangUp(4000, "protocol error");
     }
   }
-
   #route(frame) {
-    switch (frame.type) {
-      case "welcome":
-        return this.#greet(frame);
-      case "accepted":
-        return this.#accept(frame);
-      case "rejected":
-        return this.#reject(frame.id, frame.error);
-      case "status":
-      case "token":
-      case "done":
-        return this.#handOn(frame);
-      case "reply":
-        return this.#answer(frame.op === "cancel" ? `cancel ${frame.id}` : frame.op, frame);
-      case "pong":
-        return this.#answer(`ping ${frame.n}`, frame);
-      case "error":
-        return this.#reject(frame.re?.id, frame.error);
-      case "goaway":
-        this.goaway = frame;
-        return undefined;
-      default: // heartbeats; and what later servers may add
-        return undefined;
+    if (frame.type === "welcome") {
+      if ("auth" in frame) return this.#authorize();
+      this.#welcomed = true;
+      clearTimeout(this.#openTimer);
+      this.#watch(frame.heartbeat_s * 2000);
+      return this.#listener.welcome(frame);
     }
+    if (this.#welcomed) return this.#listener.frame(frame);
+    if (frame.type === "error") this.#words = frame.error.message;
   }
-
-  #greet(frame) {
-    if (frame.auth) {
-      throw new ConnectFailed("the server asks for a token, which this client cannot give");
-    }
-    this.welcome = frame;
-    this.#listen();
-    this.#opening.resolve(this);
-  }
-
-  #accept(frame) {
-    const submit = this.#submits.get(frame.id);
-    if (!submit) return;
-    this.#submits.delete(frame.id);
-    const job = new Job(frame, submit.type, submit.fields, () => this.cancel(frame.id));
-    this.#jobs.set(frame.id, job);
-    submit.answer.resolve(job);
-  }
-
-  #reject(id, error) {
-    const submit = this.#submits.get(id);
-    if (!submit) return;
-    this.#submits.delete(id);
-    submit.answer.reject(new JobRejected(id, error));
-  }
-
-  #handOn(frame) {
-    const job = this.#jobs.get(frame.id);
-    if (!job) return;
-    job.receive(frame);
-    if (frame.type === "done") this.#jobs.delete(frame.id);
-  }
-
-  #answer(kind, frame) {
-    const [first, ...rest] = this.#replies.get(kind) ?? [];
-    if (rest.length) this.#replies.set(kind, rest);
-    else this.#replies.delete(kind);
-    first?.resolve(frame);
-  }
-
-  #fail(error) {
-    if (this.#lost) return;
-    this.#lost = error;
-    clearTimeout(this.#quiet);
-    const opening =
-      error instanceof ConnectionLost
-        ? new ConnectFailed(`cannot connect to ${this.url}: ${said(error)}`, error.closeCode)
-        : error;
-    this.#opening.reject(opening);
-    this.#opening.promise.catch(() => {});
-    for (const { answer } of this.#submits.values()) answer.reject(again(error));
-    for (const answer of [...this.#replies.values()].flat()) answer.reject(again(error));
-    for (const job of this.#jobs.values()) job.lose(error);
-    this.#submits.clear();
-    this.#replies.clear();
-    this.#jobs.clear();
-    this.#closing.resolve(error);
-  }
-
   /**
    * Notice a dead link, which a browser does not: two heartbeats missing ask for a pong, two more
    * end the connection. A computer that slept gets its chance to read what waits.
    */
-  #listen(asked = false) {
-    clearTimeout(this.#quiet);
-    if (!this.welcome?.heartbeat_s) return;
-    this.#quiet = setTimeout(() => {
-      if (asked) {
-        this.#fail(new ConnectionLost(4504, "nothing was heard of the server"));
-        this.#socket.close(4504, "heartbeat lost");
-      } else {
-        this.#listen(true);
-        this.#send({ type: "ping" });
-      }
-    }, this.welcome.heartbeat_s * 2000);
-    this.#quiet.unref?.();
+  #watch(patienceMs, askedAt = 0) {
+    if (!(patienceMs > 0)) return;
+    const now = performance.now();
+    const silence = now - this.#heardAt;
+    if (silence < patienceMs) {
+      this.#later(patienceMs - silence, () => this.#watch(patienceMs));
+    } else if (askedAt <= this.#heardAt) {
+      this.send({ type: "ping" });
+      this.#later(patienceMs, () => this.#watch(patienceMs, now));
+    } else {
+      this.#end(new ConnectionLost(4504, "nothing was heard of the server"), true);
+      this.#hangUp(4504, "heartbeat lost");
+    }
   }
+  #later(delayMs, then) {
+    this.#quietTimer = setTimeout(then, delayMs);
+    this.#quietTimer.unref?.(); // the socket keeps a process alive, not this
+  }
+  // --- the end -----------------------------------------------------------------------------------
+  #closed(code, reason) {
+    if (this.#welcomed) {
+      return this.#end(new ConnectionLost(code, reason), mayReturn(code));
+    }
+    const refused = /\b(4\d\d)\b/.exec(this.#words)?.[1]; // an HTTP status, from a library's words
+    const why = reason || this.#words || (code === 1006 ? "nobody answers there" : "it was closed");
+    const message = `cannot connect to ${this.#dialer.url}: ${why} (${refused ?? code})`;
+    const returns = mayReturn(code) && !refused;
+    const unauthorized = refused === "401";
+    const failed = { closeCode: code, retryable: returns, unauthorized };
+    this.#end(new ConnectFailed(message, failed), returns);
+  }
+  #end(error, returns) {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#openTimer);
+    clearTimeout(this.#quietTimer);
+    this.#listener.end({ error, returns });
+  }
+  /** Close the socket; where a library can, cut it if the peer does not answer. */
+  #hangUp(code, reason) {
+    const socket = this.#socket;
+    socket?.close(code, reason);
+    if (!socket?.terminate) return;
+    const patience = setTimeout(() => socket.terminate?.(), CLOSE_PATIENCE_MS);
+    patience.unref?.();
+  }
+}
+/** Call the user's own function; what it throws is reported as uncaught, and harms nothing here. */
+function tell(call) {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+function words(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+/** Return a text as base64url without padding, of its UTF-8. */
+function base64url(text) {
+  const bytes = new TextEncoder().encode(text);
+  const base64 = btoa(String.fromCharCode(...bytes));
+  return base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** Keeps a client connected: one link after the other, and the session over all of them. */
+/** The most that one job takes in a `resume`: an id of 64 characters, a number, the quotes. */
+const BYTES_OF_AN_ID = 90;
+const NOTHING_MORE = { tries: 0, delayMs: null, resumed: null, cause: null };
+/** One client's connection, over any number of links. */
+class Keeper {
+  welcome = null;
+  goaway = null;
+  state = { phase: "connecting", ...NOTHING_MORE };
+  /** Why there is and will be no connection any more. */
+  over = null;
+  #dialer;
+  #ledger;
+  #backoff;
+  #tell;
+  #opened = deferred();
+  #closed = deferred();
+  #link = null;
+  #session = null;
+  #ready = false;
+  #closing = false;
+  #refreshed = false;
+  #lost = null;
+  #hurry = () => {};
+  constructor(dialer, ledger, reconnect, tell) {
+    this.#dialer = dialer;
+    this.#ledger = ledger;
+    this.#backoff = reconnect && new Backoff(reconnect);
+    this.#tell = tell;
+  }
+  /** Resolves after the first welcome. */
+  get opened() {
+    return this.#opened.promise;
+  }
+  /** Resolves to what ended it. */
+  get closed() {
+    return this.#closed.promise;
+  }
+  /** Make one connection after the other, until one ends for good. */
+  async run() {
+    while (!this.over) {
+      const end = await this.#connection();
+      const delayMs = this.#delayAfter(end);
+      if (delayMs === null) return this.finish(this.#lossOf(end));
+      this.#become("reconnecting", { tries: this.#backoff?.tries ?? 0, delayMs, cause: end.error });
+      await this.#pause(delayMs);
+    }
+  }
+  /** Send what the ledger holds, if there is a connection; otherwise the next one sends it. */
+  send(frame) {
+    if (this.#ready) this.#link?.send(frame);
+  }
+  /** Send a submit, but not on a connection that is about to end. */
+  submit(frame) {
+    if (this.#ready && !this.#ledger.draining) this.#link?.send(frame);
+  }
+  /** Close the connection for good. */
+  close() {
+    this.#closing = true;
+    if (this.#ready) this.#link?.close();
+    else this.finish(new ConnectionLost(1000, "", "the client was closed"));
+  }
+  /** Do not wait any longer before the next try. */
+  hurry() {
+    this.#hurry();
+  }
+  /** End it, and leave nobody waiting. */
+  finish(error) {
+    if (this.over) return;
+    this.over = { error };
+    this.#ready = false;
+    this.#link?.close();
+    this.#hurry();
+    this.#ledger.fail(error);
+    this.#become("closed", { cause: error });
+    this.#opened.reject(error);
+    this.#closed.resolve(error);
+  }
+  // --- one link after the other ------------------------------------------------------------------
+  /** Make a connection; resolves once it has ended. */
+  #connection() {
+    const ended = deferred();
+    this.#link = new Link(this.#dialer, {
+      welcome: (frame) => this.#welcomed(frame),
+      frame: (frame) => this.#take(frame),
+      end: (end) => {
+        this.#ready = false;
+        if (end.error instanceof ConnectionLost) this.#lost = end.error;
+        this.#ledger.interrupt(end.error);
+        ended.resolve(end);
+      },
+    });
+    return ended.promise;
+  }
+  /** Return how long to wait before the next connection, null where there is to be none. */
+  #delayAfter(end) {
+    if (this.over || this.#closing || !this.#backoff || this.#session === null) return null;
+    return this.#comesBack(end) ? this.#backoff.next(performance.now(), Math.random()) : null;
+  }
+  #comesBack({ error, returns }) {
+    if (error.code === "unauthorized") {
+      const another = typeof this.#dialer.token === "function" && !this.#refreshed;
+      this.#refreshed = true; // a token that was had just now and is refused ends it
+      return another;
+    }
+    const invited = this.goaway?.reconnect;
+    if (invited === undefined || !(error instanceof ConnectionLost)) return returns;
+    return invited && !isFinal(error.closeCode);
+  }
+  #lossOf({ error }) {
+    if (!(error instanceof ConnectFailed) || !this.#lost) return error;
+    const { closeCode, reason, message } = this.#lost;
+    const words = `${message}; it could not be made again: ${error.message}`;
+    return new ConnectionLost(error.closeCode ?? closeCode, reason, words, { cause: error });
+  }
+  #pause(delayMs) {
+    const pause = deferred();
+    const timer = setTimeout(pause.resolve, delayMs);
+    this.#hurry = () => {
+      clearTimeout(timer);
+      pause.resolve();
+    };
+    return pause.promise;
+  }
+  // --- what comes in -----------------------------------------------------------------------------
+  #welcomed(frame) {
+    this.welcome = frame;
+    this.goaway = null;
+    if (this.#session === null) {
+      this.#session = frame.session;
+      this.#stand(null);
+      return this.#opened.resolve();
+    }
+    const most = Math.floor(frame.limits.max_frame_bytes / 2 / BYTES_OF_AN_ID);
+    const after = this.#ledger.after(most);
+    this.#link?.send({ type: "resume", session: this.#session, after });
+  }
+  #take(frame) {
+    if (frame.type === "goaway") return this.#announce(frame);
+    if (this.#ready) return this.#carryOut(this.#ledger.receive(frame, performance.now()));
+    // Before the session is taken up nothing is awaited but the answer to `resume`; a server that
+    // refuses it knows no such session.
+    if (frame.type === "reply" && frame.op === "resume") return this.#resumed(frame);
+    if (frame.type === "error" && frame.re?.type === "resume") return this.#resumed(null);
+  }
+  #resumed(reply) {
+    const lost = this.#lost ?? new ConnectionLost(1006);
+    const now = performance.now();
+    if (reply?.outcome === "ok") {
+      this.#stand(true);
+      this.#carryOut(this.#ledger.resumed(reply.jobs ?? {}, lost, now));
+    } else {
+      this.#session = this.welcome?.session ?? null;
+      this.#stand(false);
+      this.#carryOut(this.#ledger.forgotten(lost, now));
+    }
+  }
+  #stand(resumed) {
+    this.#ready = true;
+    this.#refreshed = false;
+    this.#backoff?.opened(performance.now());
+    this.#become("open", { resumed });
+  }
+  #announce(goaway) {
+    this.goaway = goaway;
+    this.#ledger.draining = goaway.reconnect && this.#backoff !== null;
+    this.#become("draining", {});
+  }
+  #carryOut({ send, later }) {
+    const link = this.#link;
+    for (const frame of send) link?.send(frame);
+    if (!later) return;
+    const again = () => {
+      if (link === this.#link && this.#ledger.isWaiting(later.entry)) link?.send(later.entry.frame);
+    };
+    setTimeout(again, later.delayMs * (1 + Math.random() / 2));
+  }
+  #become(phase, more) {
+    this.state = { phase, ...NOTHING_MORE, ...more };
+    this.#tell(this.state);
+  }
+}
+/** Whether a close code says that connecting again does not help. */
+function isFinal(closeCode) {
+  return closeCode >= 4400 && closeCode < 4500;
 }
 
 /**
- * An accepted job: an async iterable of its events, the terminal one last, for one reader.
+ * Who waits for which answer. Answers come in the order of their questions, so each kind of question
+ * has one line of its own.
  *
- * Events wait until they are read, 1000 of them; over that waiting tokens are joined and otherwise
- * the oldest event is dropped and counted in `dropped`; the terminal one always has room. The result
- * is whole in any case.
+ * A question outlives the connection that it was sent on: it is sent again on the next one, unless
+ * it is of those that must not be acted upon twice.
  */
-export class Job {
-  #cancel;
-  #events = [];
-  #wake = null;
-  #lost = null;
-  #over = false;
-  #result = deferred();
-  #done = deferred();
-  #toUtf16;
-
-  /** Made by the client. */
-  constructor(accepted, type, fields, cancel) {
-    this.id = accepted.id;
-    this.type = type;
-    this.accepted = accepted;
-    this.lastSeq = accepted.seq;
-    this.dropped = 0;
-    /** Resolves to the result; rejects with JobCancelled, JobFailed, JobLost. */
-    this.result = this.#result.promise;
-    /** Resolves to the terminal frame, whichever it is; rejects with JobLost. */
-    this.done = this.#done.promise;
-    this.#cancel = cancel;
-    this.#toUtf16 = converter(fields);
-    this.result.catch(() => {}); // nobody has to wait for it
-    this.done.catch(() => {});
+/** The questions that are open. */
+class Replies {
+  #asked = new Map();
+  /** Note a question that is about to be sent; return the promise of its answer. */
+  expect(frame, options = {}) {
+    const { repeatable = true, told = () => {} } = options;
+    const answer = deferred();
+    const question = { frame, repeatable, told, answer: answer };
+    const kind = kindOfQuestion(frame);
+    this.#asked.set(kind, [...(this.#asked.get(kind) ?? []), question]);
+    return answer.promise;
   }
-
-  /** Ask the server to stop this job; resolves to its reply, the end follows in `done`. */
-  cancel() {
-    return this.#cancel();
+  /** Hand an answer, as `told`, to the first who waits for one of its kind. */
+  answer(reply, told) {
+    const [op, about] =
+      reply.type === "pong" ? ["ping", reply.n] : [reply.op, "id" in reply ? reply.id : undefined];
+    const question = this.#first(op, about);
+    question?.told(told);
+    question?.answer.resolve(told);
   }
+  /** A question was an error to the server: fail the first who waits for an answer to such a one. */
+  refuse({ error, re }) {
+    const refused = new WsprocError(error.code, `${error.code}: ${error.message}`);
+    this.#first(re?.type ?? "", re?.id)?.answer.reject(refused);
+  }
+  /** The connection is gone: fail what must not be sent twice; the rest goes on. */
+  interrupt(error) {
+    for (const [kind, questions] of this.#asked) {
+      for (const one of questions) if (!one.repeatable) one.answer.reject(error);
+      const rest = questions.filter((one) => one.repeatable);
+      if (rest.length) this.#asked.set(kind, rest);
+      else this.#asked.delete(kind);
+    }
+  }
+  /** Return the questions that are open, to be sent again. */
+  unanswered() {
+    return [...this.#asked.values()].flat().map((question) => question.frame);
+  }
+  /** Fail everyone who waits. */
+  fail(error) {
+    for (const question of [...this.#asked.values()].flat()) question.answer.reject(error);
+    this.#asked.clear();
+  }
+  #first(op, about) {
+    const kind = kindOf(op, about);
+    const [first, ...rest] = this.#asked.get(kind) ?? [];
+    if (rest.length) this.#asked.set(kind, rest);
+    else this.#asked.delete(kind);
+    return first;
+  }
+}
+function kindOfQuestion(frame) {
+  if (frame.type === "ping") return kindOf("ping", frame.n);
+  return kindOf(frame.type, "id" in frame ? frame.id : undefined);
+}
+function kindOf(op, about) {
+  return `${op} ${about ?? ""}`;
+}
 
-  async *[Symbol.asyncIterator]() {
+/**
+ * What a client is owed: answers to its submits, frames of its jobs, replies to its questions.
+ *
+ * The ledger outlives connections. It decides, and returns what is to be sent; it never waits and
+ * knows no socket. The rules of a loss:
+ *
+ * - While the session lives, nothing is repeated: a job goes on after the last frame that came, a
+ *   submit whose answer is missing is sent again under its id, and so is a question, unless acting
+ *   twice upon it would do harm (`append`).
+ * - Where the session is gone, or the server stopped a job by itself (`shutdown`, `disconnect`), a
+ *   job of a task that may be repeated is submitted again: the same fields under the same id, or,
+ *   where that id is taken by the job's old end, under another on the wire. Its user sees one job,
+ *   under the old name, and no event twice.
+ * - A job that may not be repeated, or whose stop was asked for, is lost then.
+ */
+/** How often one job is submitted again: one that takes the server down each time must end. */
+const MAX_RESTARTS = 10;
+/** How long a busy server is asked to take a job back before the job is lost. */
+const REPEAT_PATIENCE_MS = 300_000;
+/** Of how many ended jobs the last number is told in `resume`, so that they are not replayed. */
+const ENDS_KEPT = 1000;
+const NOTHING = { send: [] };
+/** The jobs and questions of one client. Times (`now`) are milliseconds on any one steady clock. */
+class Ledger {
+  /** Whether the present connection's end was announced, with an invitation to come back. */
+  draining = false;
+  replies = new Replies();
+  #repeat;
+  #returns;
+  #entries = new Map();
+  #ended = new Map();
+  #nextId = 1;
+  /** `repeat`: the tasks that may run twice; without `returns` nothing waits for a next connection. */
+  constructor(repeat, returns) {
+    this.#repeat = new Set(repeat);
+    this.#returns = returns;
+  }
+  // --- what is asked -----------------------------------------------------------------------------
+  /** Return an id that no job of this client has. */
+  newId() {
     for (;;) {
-      while (this.#events.length) yield this.#events.shift();
-      if (this.#over) return;
-      if (this.#lost) throw this.#lost;
-      await new Promise((resolve) => (this.#wake = resolve));
+      const id = `js-${this.#nextId++}`;
+      if (!this.#ofName(id) && !this.#ended.has(id)) return id;
     }
   }
-
-  /** Yield the text of a `generate` job piece by piece; throws what `result` rejects with. */
-  async *tokens() {
-    for await (const event of this) if (event.type === "token") yield event.text;
-    await this.result;
+  /** Whether a job of this name is not over. */
+  has(name) {
+    return this.#ofName(name) !== undefined;
   }
-
-  /** For the client: take the next frame. */
-  receive(frame) {
-    if (frame.seq !== this.lastSeq + 1) {
-      const due = this.lastSeq + 1;
-      throw new ProtocolError(`job ${this.id}: frame ${due} was due, frame ${frame.seq} came`);
+  /** Note a job that is about to be submitted. */
+  add(job, frame) {
+    this.#entries.set(job.id, {
+      job,
+      original: frame,
+      frame,
+      wireId: job.id,
+      accepted: false,
+      acceptedAt: null,
+      repeatedAt: 0,
+      stopped: null,
+    });
+    this.#ended.delete(job.id);
+  }
+  /** Note that nobody wants a job, or with "*" any, to be run again. */
+  giveUp(name) {
+    for (const { job } of this.#entries.values()) {
+      if (name === "*" || name === job.id) job.unwanted = true;
     }
-    this.lastSeq = frame.seq;
-    const event = this.#toUtf16(frame);
-    this.#keep(event);
-    if (event.type === "done") this.#end(event);
-    this.#rouse();
   }
-
-  /** For the client: the connection is gone. */
-  lose(error) {
-    this.#lost = error instanceof ConnectionLost ? new JobLost(this.id, error) : again(error);
-    this.#result.reject(this.#lost);
-    this.#done.reject(this.#lost);
-    this.#rouse();
+  /** Return what a job is called on the wire. */
+  wireId(name) {
+    return this.#ofName(name)?.wireId ?? name;
   }
-
-  #end(frame) {
-    this.#over = true;
-    this.#done.resolve(frame);
-    if (frame.status === "completed") this.#result.resolve(frame.result);
-    else if (frame.status === "cancelled") this.#result.reject(new JobCancelled(frame));
-    else this.#result.reject(new JobFailed(frame));
+  /** Whether a submit that was to be sent later is still to be sent. */
+  isWaiting(entry) {
+    return this.#entries.get(entry.wireId) === entry && !entry.accepted;
   }
-
-  #keep(frame) {
-    const last = this.#events.at(-1);
-    if (this.#events.length < EVENTS_KEPT || frame.type === "done") {
-      this.#events.push(frame);
-    } else if (frame.type === "token" && last.type === "token") {
-      this.#events[this.#events.length - 1] = { ...frame, text: last.text + frame.text };
+  // --- what comes in -----------------------------------------------------------------------------
+  /** Hand a frame to whom it is for; return what is to be sent. Throws ProtocolError. */
+  receive(frame, now) {
+    switch (frame.type) {
+      case "accepted":
+        return this.#accept(frame, now);
+      case "rejected":
+        return this.#reject(frame.id ?? "", frame.error, now);
+      case "status":
+      case "token":
+      case "done":
+        return this.#handOn(frame, now);
+      case "reply":
+        this.replies.answer(frame, this.#renamed(frame));
+        return NOTHING;
+      case "pong":
+        this.replies.answer(frame, frame);
+        return NOTHING;
+      case "error":
+        this.replies.refuse(frame);
+        return this.#reject(frame.re?.id ?? "", frame.error, now);
+      default: // heartbeats; and what later servers may add
+        return NOTHING;
+    }
+  }
+  #accept(frame, now) {
+    const entry = this.#entries.get(frame.id);
+    if (!entry || entry.accepted) return NOTHING; // or a replayed one
+    if (frame.seq !== 1 && !frame.duplicate) {
+      throw new ProtocolError(`job ${frame.id}: accepted must be frame 1, it is ${frame.seq}`);
+    }
+    entry.accepted = true;
+    entry.acceptedAt ??= now;
+    entry.job.accept({ ...frame, id: entry.job.id });
+    return NOTHING;
+  }
+  #reject(wireId, error, now) {
+    const entry = this.#entries.get(wireId);
+    if (!entry || entry.accepted) return NOTHING;
+    if (error.code === "draining" && this.#returns) {
+      this.draining = true; // it is sent again on the next connection
+      return NOTHING;
+    }
+    const rejected = new JobRejected(entry.job.id, error);
+    if (!entry.job.restarts) {
+      this.#drop(entry);
+      entry.job.fail(rejected);
+    } else if (error.retryable && now - entry.repeatedAt < REPEAT_PATIENCE_MS) {
+      return { send: [], later: { entry, delayMs: error.retry_after_ms ?? 1000 } };
     } else {
-      this.#events.shift();
-      this.dropped += 1;
-      this.#events.push(frame);
+      const gone = new ConnectionLost(1006, rejected.message);
+      this.#lose(entry, gone, `not taken back: ${rejected.message}`);
     }
+    return NOTHING;
   }
-
-  #rouse() {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.();
+  #handOn(frame, now) {
+    const entry = this.#entries.get(frame.id);
+    if (!entry?.accepted) return NOTHING;
+    const { job, wireId } = entry;
+    const named = frame.id === job.id ? frame : { ...frame, id: job.id };
+    if (this.#isToReturn(entry, named)) return this.#holdBack(entry, named, now);
+    try {
+      job.receive(named);
+    } catch (error) {
+      if (!(error instanceof Diverged)) throw error;
+      this.#lose(entry, new ConnectionLost(1006, error.message), error.message);
+      return { send: [{ type: "cancel", id: wireId }] };
+    }
+    if (job.over) {
+      this.#drop(entry);
+      this.#remember(wireId, frame.seq);
+    }
+    return NOTHING;
   }
-}
-
-/** Return a function that brings the offsets in a job's frames from code points to UTF-16. */
-function converter(fields) {
-  const texts = fields.texts ?? [fields.text];
-  const offsets = texts.map((text) => (typeof text === "string" ? utf16Offsets(text) : null));
-  const place = (of, span) => of && { ...span, start: of(span.start), end: of(span.end) };
-  const spans = (of, list) => list?.map((span) => place(of, span) ?? span);
-
-  const ofResult = (of, result) => {
-    if (!result) return result;
-    const { sentiment, entities } = result;
-    return {
-      ...result,
-      ...(sentiment && {
-        sentiment: { ...sentiment, chunk_sentiments: spans(of, sentiment.chunk_sentiments) },
-      }),
-      ...(entities && { entities: { ...entities, entities: spans(of, entities.entities) } }),
-    };
-  };
-  const ofDone = (result) =>
-    Array.isArray(result?.results)
-      ? { ...result, results: result.results.map((one, index) => ofResult(offsets[index], one)) }
-      : ofResult(offsets[0], result);
-
-  return (frame) => {
-    const of = offsets[0];
-    switch (frame.status) {
-      case "sentiment_progress":
-        return { ...frame, chunk_result: place(of, frame.chunk_result) ?? frame.chunk_result };
-      case "sentiment_complete":
-        return { ...frame, chunk_sentiments: spans(of, frame.chunk_sentiments) };
-      case "entities_complete":
-        return { ...frame, entities: spans(of, frame.entities) };
-      case "completed":
-        return { ...frame, result: ofDone(frame.result) };
-      case "cancelled":
-      case "failed":
-        return frame.partial_result
-          ? { ...frame, partial_result: ofDone(frame.partial_result) }
-          : frame;
+  // --- a loss, and what follows it ---------------------------------------------------------------
+  /** The connection is gone, and is being made again. */
+  interrupt(lost) {
+    this.draining = false;
+    this.replies.interrupt(lost);
+  }
+  /** Return the last number seen of each job, for `resume`: `most` of them, the live first. */
+  after(most) {
+    const accepted = [...this.#entries.values()].filter((entry) => entry.accepted);
+    const live = accepted.map((entry) => [entry.wireId, entry.job.lastSeq]);
+    const ended = [...this.#ended].reverse();
+    return Object.fromEntries([...live, ...ended].slice(0, most)); // any name is an own property
+  }
+  /** The session goes on; return what is to be sent again. */
+  resumed(known, lost, now) {
+    const send = [];
+    for (const entry of [...this.#entries.values()]) {
+      const there = Object.hasOwn(known, entry.wireId) ? known[entry.wireId] : undefined;
+      if (entry.stopped) send.push(...this.#repeatOrEnd(entry, lost, now, ""));
+      else if (there) this.#goOn(entry, there.recovered);
+      else if (!entry.accepted) send.push(entry.frame);
+      else send.push(...this.#repeatOrEnd(entry, lost, now, "the server knows it no more"));
+    }
+    return { send: [...send, ...this.replies.unanswered()] };
+  }
+  /** The session is gone; return what is to be sent again on the new one. */
+  forgotten(lost, now) {
+    const send = [];
+    this.#ended.clear();
+    for (const entry of [...this.#entries.values()]) {
+      if (!entry.accepted && !entry.stopped) send.push(entry.frame);
+      else
+        send.push(...this.#repeatOrEnd(entry, lost, now, "the server has forgotten the session"));
+    }
+    return { send: [...send, ...this.replies.unanswered()] };
+  }
+  /** No connection will come any more: tell everyone who waits. */
+  fail(error) {
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    for (const { job, stopped } of entries) {
+      if (stopped) job.end(stopped);
+      else job.fail(error);
+    }
+    this.replies.fail(error);
+  }
+  /** A job's frames will be replayed; where some are not kept, one stands for them. */
+  #goOn(entry, recovered) {
+    if (recovered) return;
+    if (!entry.accepted) {
+      entry.accepted = true;
+      entry.job.accept({
+        type: "accepted",
+        id: entry.job.id,
+        position: 0,
+        eta_ms: null,
+        duplicate: true,
+      });
+    }
+    entry.job.allowGap();
+  }
+  // --- running a job again -----------------------------------------------------------------------
+  /** Whether an end is the server's own, and the job can be run again instead. */
+  #isToReturn(entry, frame) {
+    const byItself =
+      frame.type === "done" && frame.status === "cancelled" && frame.reason !== "client";
+    return byItself && this.#returns && this.#mayRepeat(entry);
+  }
+  /** Keep an end to oneself; run the job again, but not on a connection that is ending. */
+  #holdBack(entry, end, now) {
+    entry.stopped = end;
+    if (this.draining) return NOTHING;
+    const gone = new ConnectionLost(1006, `the server stopped the job (${end.reason})`);
+    return { send: this.#repeatOrEnd(entry, gone, now, gone.message) };
+  }
+  #mayRepeat({ job, frame }) {
+    const fields = frame;
+    const fedLater = fields.open || fields.live;
+    return this.#repeat.has(job.task) && !fedLater && !job.unwanted && job.restarts < MAX_RESTARTS;
+  }
+  /** Return the submit that runs a job again; where there is none, end the job. */
+  #repeatOrEnd(entry, lost, now, why) {
+    if (this.#mayRepeat(entry)) {
+      if (entry.stopped) this.#rename(entry);
+      entry.job.rewind();
+      entry.frame = { ...entry.original, ...timeLeft(entry, now), id: entry.wireId };
+      entry.accepted = false;
+      entry.stopped = null;
+      entry.repeatedAt = now;
+      return [entry.frame];
+    }
+    if (entry.stopped) {
+      this.#drop(entry);
+      entry.job.end(entry.stopped);
+    } else {
+      this.#lose(entry, lost, why);
+    }
+    return [];
+  }
+  #lose(entry, lost, why) {
+    this.#drop(entry);
+    entry.job.fail(new JobLost(entry.job.id, lost, why));
+  }
+  // --- names -------------------------------------------------------------------------------------
+  #ofName(name) {
+    const entry = this.#entries.get(name);
+    if (entry?.job.id === name) return entry;
+    return [...this.#entries.values()].find(({ job }) => job.id === name);
+  }
+  /** Give a job another id on the wire: its old one names its old end. */
+  #rename(entry) {
+    this.#entries.delete(entry.wireId);
+    entry.wireId = `${entry.job.id.slice(0, 60)}.${entry.job.restarts + 1}`;
+    this.#entries.set(entry.wireId, entry);
+  }
+  /** Return a reply under the names that the jobs have for their user. */
+  #renamed(reply) {
+    const name = (id) => this.#entries.get(id)?.job.id ?? id;
+    switch (reply.op) {
+      case "cancel": {
+        const ids = reply.ids && { ids: reply.ids.map(name) };
+        return { ...reply, id: name(reply.id), ...ids };
+      }
+      case "jobs":
+        return { ...reply, jobs: reply.jobs.map((job) => ({ ...job, id: name(job.id) })) };
       default:
-        return frame;
+        return reply;
     }
+  }
+  #drop(entry) {
+    this.#entries.delete(entry.wireId);
+  }
+  #remember(wireId, seq) {
+    this.#ended.set(wireId, seq);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > ENDS_KEPT && oldest !== undefined) this.#ended.delete(oldest);
+  }
+}
+/** Return what is left of a job's time: `timeout_ms` counts from the first acceptance. */
+function timeLeft({ original, acceptedAt }, now) {
+  const { timeout_ms } = original;
+  if (typeof timeout_ms !== "number" || acceptedAt === null) return {};
+  return { timeout_ms: Math.max(1, Math.floor(timeout_ms - (now - acceptedAt))) };
+}
+
+/** What a user holds: a client, which submits jobs and asks questions. */
+/** The page that this runs in; in Node it has no events. */
+const page = globalThis;
+const BUILT_IN = ["process", "batch", "generate"];
+const JOB_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
+/**
+ * A client of one server; made by `connect`. Many jobs may run on it at once.
+ *
+ * When its connection is lost it comes back by itself and goes on where it was: jobs, questions and
+ * submits outlive the connection. Once it is closed, by `close()` or because coming back failed or
+ * does not help, what still waits rejects, and a new client is needed.
+ */
+class Client extends TypedEventTarget {
+  /** The server's address. */
+  url;
+  /** Resolves, once it is over, to the error that ended it; ConnectionLost 1000 after `close()`. */
+  closed;
+  #ledger;
+  #keeper;
+  #nextPing = 1;
+  /** @internal Use `connect`. */
+  constructor(url, options) {
+    super();
+    const { reconnect = true, resubmit = true, signal } = options;
+    this.url = url.replace(/^http/, "ws");
+    const dialer = dialerOf(this.url, options);
+    const repeat = resubmit === true ? BUILT_IN : resubmit || [];
+    this.#ledger = new Ledger(repeat, reconnect !== false);
+    const policy = reconnect === true ? {} : reconnect || null;
+    this.#keeper = new Keeper(dialer, this.#ledger, policy, (state) => {
+      this.dispatchEvent(new CustomEvent("state", { detail: state }));
+    });
+    this.closed = this.#keeper.closed;
+    if (signal?.aborted) this.#keeper.finish(signal.reason);
+    else this.#begin(signal);
+  }
+  /** @internal Resolves after the first welcome. */
+  get opened() {
+    return this.#keeper.opened;
+  }
+  /** Where the connection stands; each change is a `state` event, with this as its `detail`. */
+  get state() {
+    return this.#keeper.state;
+  }
+  /** What the server told of itself on the present connection: tasks, limits, version. */
+  get welcome() {
+    return this.#keeper.welcome; // `connect` waits for the first one
+  }
+  /** The server's announcement that it will close the present connection, or null. */
+  get goaway() {
+    return this.#keeper.goaway;
+  }
+  // --- jobs --------------------------------------------------------------------------------------
+  /** Submit a text whose results are streamed. */
+  process(fields, options) {
+    return this.submit("process", fields, options);
+  }
+  batch(fields, options) {
+    return this.submit("batch", fields, options);
+  }
+  /** Submit a `prompt` to be continued; see `Job.tokens`. */
+  generate(fields, options) {
+    return this.submit("generate", fields, options);
+  }
+  /**
+   * Submit a job of any task that the server has, and return it at once: whether it is taken tell
+   * `job.accepted`, `job.result` and the iteration. While the connection is being made again the
+   * submit waits for it. Throws TypeError for fields that are no JSON.
+   */
+  submit(task, fields = {}, { signal } = {}) {
+    const given = fields;
+    const id = String(given.id ?? this.#ledger.newId());
+    const frame = { ...given, type: task, id };
+    const text = JSON.stringify(frame);
+    const job = new Job(id, task, textsOf(given), this.#desk);
+    const refusal = this.#refusal(id, text);
+    if (this.#keeper.over) job.fail(this.#keeper.over.error);
+    else if (signal?.aborted) job.fail(signal.reason);
+    else if (refusal) job.fail(refusal);
+    else {
+      this.#ledger.add(job, frame);
+      if (signal) job.stopOn(signal);
+      this.#keeper.submit(frame);
+    }
+    return job;
+  }
+  /** Ask the server to stop a job by its id, or with "*" all of this session. */
+  cancel(id) {
+    this.#ledger.giveUp(id);
+    return this.#ask({ type: "cancel", id: id === "*" ? id : this.#ledger.wireId(id) });
+  }
+  /** Ask the server to stop every job of this session; the reply's `ids` names them. */
+  cancelAll() {
+    return this.cancel("*");
+  }
+  /** Resolves to the server's list of this session's jobs. */
+  jobs() {
+    return optional(this.#ask({ type: "jobs" }).then(({ jobs }) => jobs));
+  }
+  /** Resolves to the milliseconds of a round trip. */
+  ping() {
+    const begun = performance.now();
+    const pong = this.#ask({ type: "ping", n: this.#nextPing++ });
+    return optional(pong.then(() => performance.now() - begun));
+  }
+  // --- the end -----------------------------------------------------------------------------------
+  /** Close the connection for good; the server stops the jobs that are left. Safe to repeat. */
+  close() {
+    this.#keeper.close();
+    return this.closed;
+  }
+  /** While the client waits to connect again: do it now, as on a button or when a network is back. */
+  retryNow = () => this.#keeper.hurry();
+  // --- inside ------------------------------------------------------------------------------------
+  #begin(signal) {
+    const abort = () => this.#keeper.finish(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    page.addEventListener?.("online", this.retryNow);
+    void this.closed.then(() => {
+      signal?.removeEventListener("abort", abort);
+      page.removeEventListener?.("online", this.retryNow);
+    });
+    void this.#keeper.run();
+  }
+  #desk = {
+    cancel: (id) => this.cancel(id),
+    append: (id, input, taken) => {
+      const frame = { type: "append", id: this.#ledger.wireId(id), ...input };
+      return this.#input(frame, taken, { repeatable: false });
+    },
+    revise: (id, text, taken) => {
+      return this.#input({ type: "revise", id: this.#ledger.wireId(id), text }, taken);
+    },
   };
+  async #input(frame, taken, options) {
+    const told = (reply) => reply.outcome === "ok" && taken(reply);
+    const reply = await this.#ask(frame, { ...options, told });
+    if (reply.outcome !== "ok") throw new InputRefused(reply);
+    return reply;
+  }
+  #ask(frame, options) {
+    const { over } = this.#keeper;
+    if (over) return optional(Promise.reject(over.error));
+    const answer = this.#ledger.replies.expect(frame, options);
+    this.#keeper.send(frame);
+    return answer;
+  }
+  /** Refuse here what would confuse or end the connection. */
+  #refusal(id, message) {
+    const refuse = (code, words) =>
+      new JobRejected(id, {
+        code,
+        message: words,
+        retryable: false,
+        ...(code !== "input_too_large" && { path: "id" }),
+      });
+    if (!JOB_ID.test(id)) {
+      return refuse(
+        "invalid_field",
+        `id: 1 to 64 of A-Z a-z 0-9 _ . : -, this is ${id.slice(0, 80)}`,
+      );
+    }
+    if (this.#ledger.has(id)) {
+      return refuse("id_conflict", `a job with the id ${id} is running in this session`);
+    }
+    const size = new TextEncoder().encode(message).length;
+    const most = this.welcome.limits.max_frame_bytes;
+    if (size <= most) return null;
+    return refuse(
+      "input_too_large",
+      `the message would take ${size} bytes; this server takes ${most}`,
+    );
+  }
+}
+/**
+ * Open a connection and wait for the server's welcome.
+ *
+ * @param url `ws://HOST:PORT`, or `http://...`; a page's own server by default.
+ * @returns The client. Rejects with ConnectFailed, or with the signal's reason.
+ */
+async function connect(url, options = {}) {
+  const address = url ?? globalThis.location?.origin;
+  if (address === undefined) throw new TypeError("connect needs an address: ws://HOST:PORT");
+  const client = new Client(String(address), options);
+  await client.opened;
+  return client;
+}
+function dialerOf(url, options) {
+  const { auth = "subprotocol", openTimeoutMs = 10_000, token, onFrame, onSend } = options;
+  const Socket = options.WebSocket ?? globalThis.WebSocket;
+  if (!Socket) {
+    throw new TypeError("there is no WebSocket here; give one as the option WebSocket");
+  }
+  return { url, auth, openTimeoutMs, token, onFrame, onSend, WebSocket: Socket };
+}
+function textsOf({ text, texts }) {
+  const given = Array.isArray(texts) ? texts : [text];
+  return given.map((one) => (typeof one === "string" ? one : ""));
+}
+/** Return a promise that nobody has to wait for. */
+function optional(promise) {
+  promise.catch(() => {});
+  return promise;
 }
 
-function deferred() {
-  const made = {};
-  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  return made;
-}
-
-/** Return a fresh error of the same meaning, with the stack of whoever is told it. */
-function again(error) {
-  if (error instanceof ConnectionLost) return new ConnectionLost(error.closeCode, error.reason);
-  return error instanceof ProtocolError ? new ProtocolError(error.message) : error;
-}
-
-function said(lost) {
-  if (lost.reason) return `${lost.reason} (${lost.closeCode})`;
-  return lost.closeCode === 1006 ? "nobody answers there" : `closed with ${lost.closeCode}`;
-}
+export {
+  Client,
+  ConnectFailed,
+  ConnectionLost,
+  InputRefused,
+  Job,
+  JobCancelled,
+  JobFailed,
+  JobLost,
+  JobRejected,
+  ProtocolError,
+  WsprocError,
+  asJobLoss,
+  connect,
+  utf16Offsets,
+};

@@ -1,0 +1,294 @@
+/** What a user holds: a client, which submits jobs and asks questions. */
+
+import { InputRefused, JobRejected } from "./errors.js";
+import { TypedEventTarget } from "./events.js";
+import type {
+  BatchResult,
+  CancelReply,
+  GenerateResult,
+  Goaway,
+  InputReply,
+  JobInfo,
+  JobsReply,
+  Pong,
+  ProcessResult,
+  Welcome,
+} from "./frames.js";
+import { type Desk, Job } from "./job.js";
+import { Keeper } from "./keeper.js";
+import { Ledger } from "./ledger.js";
+import type { Dialer } from "./link.js";
+import type { ConnectionState, ConnectOptions, SubmitOptions } from "./options.js";
+import type { AskOptions } from "./replies.js";
+import type {
+  BatchEvent,
+  BatchFields,
+  Control,
+  GenerateEvent,
+  GenerateFields,
+  JobEvent,
+  OpenBatchFields,
+  OpenProcessFields,
+  ProcessEvent,
+  ProcessFields,
+  Reply,
+  Submit,
+} from "./types.js";
+
+/** The events of a client for `addEventListener`. */
+export interface ClientEventMap {
+  state: CustomEvent<ConnectionState>;
+}
+
+/** The page that this runs in; in Node it has no events. */
+const page = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>;
+const BUILT_IN = ["process", "batch", "generate"];
+const JOB_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
+
+/**
+ * A client of one server; made by `connect`. Many jobs may run on it at once.
+ *
+ * When its connection is lost it comes back by itself and goes on where it was: jobs, questions and
+ * submits outlive the connection. Once it is closed, by `close()` or because coming back failed or
+ * does not help, what still waits rejects, and a new client is needed.
+ */
+export class Client extends TypedEventTarget<ClientEventMap> {
+  /** The server's address. */
+  readonly url: string;
+  /** Resolves, once it is over, to the error that ended it; ConnectionLost 1000 after `close()`. */
+  readonly closed: Promise<unknown>;
+
+  readonly #ledger: Ledger;
+  readonly #keeper: Keeper;
+  #nextPing = 1;
+
+  /** @internal Use `connect`. */
+  constructor(url: string, options: ConnectOptions) {
+    super();
+    const { reconnect = true, resubmit = true, signal } = options;
+    this.url = url.replace(/^http/, "ws");
+    const dialer = dialerOf(this.url, options);
+    const repeat = resubmit === true ? BUILT_IN : resubmit || [];
+    this.#ledger = new Ledger(repeat, reconnect !== false);
+    const policy = reconnect === true ? {} : reconnect || null;
+    this.#keeper = new Keeper(dialer, this.#ledger, policy, (state) => {
+      this.dispatchEvent(new CustomEvent("state", { detail: state }));
+    });
+    this.closed = this.#keeper.closed;
+    if (signal?.aborted) this.#keeper.finish(signal.reason);
+    else this.#begin(signal);
+  }
+
+  /** @internal Resolves after the first welcome. */
+  get opened(): Promise<void> {
+    return this.#keeper.opened;
+  }
+
+  /** Where the connection stands; each change is a `state` event, with this as its `detail`. */
+  get state(): ConnectionState {
+    return this.#keeper.state;
+  }
+
+  /** What the server told of itself on the present connection: tasks, limits, version. */
+  get welcome(): Welcome {
+    return this.#keeper.welcome as Welcome; // `connect` waits for the first one
+  }
+
+  /** The server's announcement that it will close the present connection, or null. */
+  get goaway(): Goaway | null {
+    return this.#keeper.goaway;
+  }
+
+  // --- jobs --------------------------------------------------------------------------------------
+
+  /** Submit a text whose results are streamed. */
+  process(
+    fields: ProcessFields | OpenProcessFields,
+    options?: SubmitOptions,
+  ): Job<ProcessResult, ProcessEvent> {
+    return this.submit("process", fields, options);
+  }
+
+  /** Submit `texts`, or one `text`, answered by one result. */
+  batch(
+    fields: BatchFields & { texts: string[] },
+    options?: SubmitOptions,
+  ): Job<BatchResult, BatchEvent<BatchResult>>;
+  batch(
+    fields: (BatchFields & { text: string }) | OpenBatchFields,
+    options?: SubmitOptions,
+  ): Job<ProcessResult, BatchEvent<ProcessResult>>;
+  batch(fields: object, options?: SubmitOptions): never {
+    return this.submit("batch", fields, options) as never;
+  }
+
+  /** Submit a `prompt` to be continued; see `Job.tokens`. */
+  generate(fields: GenerateFields, options?: SubmitOptions): Job<GenerateResult, GenerateEvent> {
+    return this.submit("generate", fields, options);
+  }
+
+  /**
+   * Submit a job of any task that the server has, and return it at once: whether it is taken tell
+   * `job.accepted`, `job.result` and the iteration. While the connection is being made again the
+   * submit waits for it. Throws TypeError for fields that are no JSON.
+   */
+  submit<R = Record<string, unknown>, E = JobEvent<R>>(
+    task: string,
+    fields: object = {},
+    { signal }: SubmitOptions = {},
+  ): Job<R, E> {
+    const given = fields as Record<string, unknown>;
+    const id = String(given.id ?? this.#ledger.newId());
+    const frame: Submit = { ...given, type: task, id };
+    const text = JSON.stringify(frame);
+    const job = new Job<R, E>(id, task, textsOf(given), this.#desk);
+    const refusal = this.#refusal(id, text);
+    if (this.#keeper.over) job.fail(this.#keeper.over.error);
+    else if (signal?.aborted) job.fail(signal.reason);
+    else if (refusal) job.fail(refusal);
+    else {
+      this.#ledger.add(job, frame);
+      if (signal) job.stopOn(signal);
+      this.#keeper.submit(frame);
+    }
+    return job;
+  }
+
+  /** Ask the server to stop a job by its id, or with "*" all of this session. */
+  cancel(id: string): Promise<CancelReply> {
+    this.#ledger.giveUp(id);
+    return this.#ask({ type: "cancel", id: id === "*" ? id : this.#ledger.wireId(id) });
+  }
+
+  /** Ask the server to stop every job of this session; the reply's `ids` names them. */
+  cancelAll(): Promise<CancelReply> {
+    return this.cancel("*");
+  }
+
+  /** Resolves to the server's list of this session's jobs. */
+  jobs(): Promise<JobInfo[]> {
+    return optional(this.#ask<JobsReply>({ type: "jobs" }).then(({ jobs }) => jobs));
+  }
+
+  /** Resolves to the milliseconds of a round trip. */
+  ping(): Promise<number> {
+    const begun = performance.now();
+    const pong = this.#ask<Pong>({ type: "ping", n: this.#nextPing++ });
+    return optional(pong.then(() => performance.now() - begun));
+  }
+
+  // --- the end -----------------------------------------------------------------------------------
+
+  /** Close the connection for good; the server stops the jobs that are left. Safe to repeat. */
+  close(): Promise<unknown> {
+    this.#keeper.close();
+    return this.closed;
+  }
+
+  /** While the client waits to connect again: do it now, as on a button or when a network is back. */
+  readonly retryNow = (): void => this.#keeper.hurry();
+
+  // --- inside ------------------------------------------------------------------------------------
+
+  #begin(signal: AbortSignal | undefined): void {
+    const abort = () => this.#keeper.finish(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    page.addEventListener?.("online", this.retryNow);
+    void this.closed.then(() => {
+      signal?.removeEventListener("abort", abort);
+      page.removeEventListener?.("online", this.retryNow);
+    });
+    void this.#keeper.run();
+  }
+
+  readonly #desk: Desk = {
+    cancel: (id) => this.cancel(id),
+    append: (id, input, taken) => {
+      const frame: Control = { type: "append", id: this.#ledger.wireId(id), ...input };
+      return this.#input(frame, taken, { repeatable: false });
+    },
+    revise: (id, text, taken) => {
+      return this.#input({ type: "revise", id: this.#ledger.wireId(id), text }, taken);
+    },
+  };
+
+  async #input(
+    frame: Control,
+    taken: (reply: InputReply) => void,
+    options?: AskOptions<InputReply>,
+  ): Promise<InputReply> {
+    const told = (reply: InputReply) => reply.outcome === "ok" && taken(reply);
+    const reply = await this.#ask<InputReply>(frame, { ...options, told });
+    if (reply.outcome !== "ok") throw new InputRefused(reply);
+    return reply;
+  }
+
+  #ask<A extends Reply | Pong>(frame: Control, options?: AskOptions<A>): Promise<A> {
+    const { over } = this.#keeper;
+    if (over) return optional(Promise.reject(over.error));
+    const answer = this.#ledger.replies.expect<A>(frame, options);
+    this.#keeper.send(frame);
+    return answer;
+  }
+
+  /** Refuse here what would confuse or end the connection. */
+  #refusal(id: string, message: string): JobRejected | null {
+    const refuse = (code: "invalid_field" | "id_conflict" | "input_too_large", words: string) =>
+      new JobRejected(id, {
+        code,
+        message: words,
+        retryable: false,
+        ...(code !== "input_too_large" && { path: "id" }),
+      });
+    if (!JOB_ID.test(id)) {
+      return refuse(
+        "invalid_field",
+        `id: 1 to 64 of A-Z a-z 0-9 _ . : -, this is ${id.slice(0, 80)}`,
+      );
+    }
+    if (this.#ledger.has(id)) {
+      return refuse("id_conflict", `a job with the id ${id} is running in this session`);
+    }
+    const size = new TextEncoder().encode(message).length;
+    const most = this.welcome.limits.max_frame_bytes;
+    if (size <= most) return null;
+    return refuse(
+      "input_too_large",
+      `the message would take ${size} bytes; this server takes ${most}`,
+    );
+  }
+}
+
+/**
+ * Open a connection and wait for the server's welcome.
+ *
+ * @param url `ws://HOST:PORT`, or `http://...`; a page's own server by default.
+ * @returns The client. Rejects with ConnectFailed, or with the signal's reason.
+ */
+export async function connect(url?: string | URL, options: ConnectOptions = {}): Promise<Client> {
+  const address = url ?? globalThis.location?.origin;
+  if (address === undefined) throw new TypeError("connect needs an address: ws://HOST:PORT");
+  const client = new Client(String(address), options);
+  await client.opened;
+  return client;
+}
+
+function dialerOf(url: string, options: ConnectOptions): Dialer {
+  const { auth = "subprotocol", openTimeoutMs = 10_000, token, onFrame, onSend } = options;
+  const Socket = (options.WebSocket ?? globalThis.WebSocket) as typeof WebSocket | undefined;
+  if (!Socket) {
+    throw new TypeError("there is no WebSocket here; give one as the option WebSocket");
+  }
+  return { url, auth, openTimeoutMs, token, onFrame, onSend, WebSocket: Socket };
+}
+
+function textsOf({ text, texts }: Record<string, unknown>): string[] {
+  const given = Array.isArray(texts) ? texts : [text];
+  return given.map((one) => (typeof one === "string" ? one : ""));
+}
+
+/** Return a promise that nobody has to wait for. */
+function optional<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}

@@ -1,0 +1,135 @@
+"""The JavaScript client in a real browser, against a real server whose engine the test plays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from tests.fakes import UNENDING, FakeCall, FakeEngine, plausible, serving
+
+START = """async (options) => {
+  const { connect } = await import("/wsproc.js");
+  window.states = [];
+  window.client = await connect(location.origin, { reconnect: { firstDelayMs: 10 }, ...options });
+  client.addEventListener("state", ({ detail }) => states.push([detail.phase, detail.resumed]));
+  return client.welcome.protocol;
+}"""
+GENERATE = """() => {
+  window.job = client.generate({ prompt: "Once", seed: 1 });
+  window.told = "";
+  window.events = [];
+  window.ended = (async () => {
+    for await (const event of job) {
+      events.push(event);
+      told += event.text ?? "";
+    }
+    return (await job.done).status;
+  })();
+}"""
+
+
+async def started(open_page, port: int, **options: Any) -> Page:
+    """Return a page of the server, with a client in it."""
+    watched = await open_page(f"http://127.0.0.1:{port}/healthz")
+    assert await watched.page.evaluate(START, options) == "wsproc.v1"
+    page: Page = watched.page
+    return page
+
+
+async def generating(page: Page, engine: FakeEngine) -> FakeCall:
+    """Begin a generation of which one token came, and return the engine's end of it."""
+    await page.evaluate(GENERATE)
+    call = await engine.calls.get()
+    call.delta(text="a")
+    await page.wait_for_function("told === 'a'")
+    return call
+
+
+def complete(call: FakeCall, text: str) -> None:
+    """End a generation."""
+    call.result(text=text, finish_reason="length", prompt_tokens=1, completion_tokens=1)
+    call.end()
+
+
+async def test_offsets_are_those_of_the_browsers_strings(open_page):
+    """In events, in the result, and beside characters that are joined of several."""
+    text = "👨‍👩‍👧 Ada had a lovely 🙂 day. 🇩🇪 Grace found it slow, e\u0301 was awful to Zoë."
+    script = """async (text) => {
+      const job = client.process({ text, include_entities: true, chunk_size: 50 });
+      const seen = { chunks: "", names: [], listened: 0 };
+      job.addEventListener("status", () => { seen.listened += 1; });
+      for await (const event of job) {
+        if (event.status === "sentiment_progress") {
+          seen.chunks += text.slice(event.chunk_result.start, event.chunk_result.end);
+        }
+      }
+      const { entities, sentiment } = await job.result;
+      seen.names = entities.entities.map(({ start, end }) => text.slice(start, end));
+      seen.last = sentiment.chunk_sentiments.at(-1).end === text.length;
+      return seen;
+    }"""
+    async with serving(FakeEngine(answers=plausible)) as server:
+        page = await started(open_page, server.port)
+        seen = await page.evaluate(script, text)
+        assert seen.pop("listened") > 5
+        assert seen == {"chunks": text, "names": ["Ada", "Grace", "Zoë"], "last": True}
+
+
+async def test_an_abort_stops_the_engine_and_is_told_as_one(open_page):
+    """The reader gets an AbortError at once, and `done` when the engine has left the job."""
+    script = """async (prompt) => {
+      const controller = new AbortController();
+      const job = client.generate({ prompt }, { signal: controller.signal });
+      const pieces = [];
+      try {
+        for await (const piece of job.tokens()) {
+          pieces.push(piece);
+          if (pieces.length === 3) controller.abort();
+        }
+      } catch (error) {
+        return [pieces.length, error.name, (await job.done).reason];
+      }
+    }"""
+    engine = FakeEngine(answers=plausible)
+    async with serving(engine) as server:
+        page = await started(open_page, server.port)
+        assert await page.evaluate(script, UNENDING) == [3, "AbortError", "client"]
+
+
+@pytest.mark.parametrize("auth", ["subprotocol", "frame"])
+async def test_a_token_opens_and_a_wrong_one_is_told_apart(open_page, auth: str):
+    """Both ways that a browser has; it reads why it was turned away."""
+    script = """async (options) => {
+      const { connect } = await import("/wsproc.js");
+      const error = await connect(location.origin, options).catch((error) => error);
+      return [error.name, error.code, error.closeCode];
+    }"""
+    tokens = {"alice": "alices-token-000000001"}
+    async with serving(FakeEngine(answers=plausible), auth={"tokens": tokens}) as server:
+        page = await started(open_page, server.port, token=tokens["alice"], auth=auth)
+        assert (await page.evaluate("client.generate({ prompt: 'Hi' }).result"))["text"]
+        wrong = {"token": "a-token-of-nobody-0001", "auth": auth}
+        assert (await page.evaluate(script, wrong))[:2] == ["ConnectFailed", "unauthorized"]
+        assert (await page.evaluate(script, {}))[:2] == ["ConnectFailed", "unauthorized"]
+
+
+async def test_a_restarted_server_runs_the_job_again_and_the_page_sees_one(open_page):
+    """What was told goes on where it was, and nothing is told twice."""
+    engine = FakeEngine()
+    async with serving(engine) as server:
+        page = await started(open_page, server.port)
+        await generating(page, engine)
+        port = server.port
+    again = FakeEngine()
+    async with serving(again, port=port):
+        await page.evaluate("client.retryNow()")
+        call = await again.calls.get()
+        call.delta(text="abc")
+        complete(call, "abc")
+        assert await page.evaluate("ended") == "completed"
+        assert await page.evaluate("[told, job.restarts]") == ["abc", 1]
+        assert (await page.evaluate("states"))[-1] == ["open", False]
+        statuses = await page.evaluate("events.map((event) => event.status ?? event.type)")
+    assert statuses == ["started", "token", "token", "completed"]
