@@ -27,6 +27,7 @@ from wsproc.events import (
     PeerStalled,
     WorkerProbed,
 )
+from wsproc.logs import Logs
 from wsproc.observe import Metrics
 from wsproc.setting import Declared, declared
 
@@ -50,9 +51,10 @@ EVENTS: tuple[Event, ...] = (
 
 
 class Counted:
-    """What the metrics read of an engine."""
+    """What the metrics read of an engine and of logs."""
 
     tally: ClassVar = {"sentiment": StageTally()}
+    dropped = 0
     workers: ClassVar = {"device": WorkerState(True, 0, 0)}
 
 
@@ -92,6 +94,7 @@ def metrics() -> Iterator[str]:
 def metrics_text() -> str:
     """Return what `/metrics` answers once all that is counted has happened."""
     figures = Metrics(Admission(1), cast("Engine", Counted()))
+    figures.count_lost_lines(cast("Logs", Counted()))
     for event in EVENTS:
         figures(event)
     return figures.text().decode()

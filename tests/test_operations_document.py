@@ -1,12 +1,14 @@
 """docs/operations.md: its tables are the code's, its examples are what the server does."""
 
 import importlib.util
+import json
 import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
@@ -80,10 +82,21 @@ def test_all_figures_follow_the_conventions(tables: ModuleType):
             assert family.type != "counter" or sample.name.endswith(("_total", "_created"))
 
 
-def test_every_figure_that_is_asked_for_exists(tables: ModuleType, page: str):
-    """In the questions of the page."""
+@pytest.mark.parametrize("name", ["operations.md", "grafana.json", "alerts.yaml"])
+def test_every_figure_that_is_asked_for_exists(tables: ModuleType, name: str):
+    """In the questions of the page, in the dashboard, in the alerts."""
     text = tables.metrics_text()
     known = {one.name for family in text_string_to_metric_families(text) for one in family.samples}
-    asked = set(re.findall(r"\b(wsproc_[a-z_]+)", page.split("Some questions")[1]))
-    assert asked
-    assert asked <= known
+    asked = set(re.findall(r"\b(wsproc_[a-z_]+)", (DOCS / name).read_text()))
+    assert len(asked) > 5
+    histograms = {name.removesuffix("_bucket") for name in known}
+    assert asked <= known | histograms
+
+
+def test_the_dashboard_and_the_alerts_can_be_read():
+    """Every panel and every rule has a name, a reason and something to ask."""
+    panels = json.loads((DOCS / "grafana.json").read_text())["panels"]
+    assert all(one["title"] and one["description"] and one["targets"] for one in panels)
+    assert len({one["id"] for one in panels}) == len(panels)
+    (group,) = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]
+    assert all(rule["expr"] and rule["annotations"]["summary"] for rule in group["rules"])
