@@ -116,3 +116,10 @@ def colour(frame: ServerFrame) -> str:
 
 
 SENTIMENT_STYLES = {"POSITIVE": "green", "NEUTRAL": "bright_black", "NEGATIVE": "red"}
+
+
+def ending(done: Cancelled | Failed) -> str:
+    """Say why a job has no result."""
+    if isinstance(done, Failed):
+        return f"the job failed: {done.error.code.value}: {done.error.message}"
+    return f"the job was cancelled ({done.reason})"

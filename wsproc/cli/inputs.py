@@ -1,13 +1,42 @@
-"""The text that a command is given: a file, stdin, or the argument itself."""
+"""The texts that a command is given: files, stdin, or the argument itself."""
 
 from __future__ import annotations
 
+import glob
 import json
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wsproc.cli.exits import ExitCode, fail
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text and the name that it goes by: its file's, or `-` for stdin."""
+
+    name: str
+    text: str
+
+
+def read_sources(names: Iterable[str]) -> list[Source]:
+    """Return the texts of files, of patterns such as `mails/**/*.txt`, and of stdin for `-`.
+
+    Leaves with a sentence where one cannot be read or a pattern matches no file.
+    """
+    return [Source(file, read_text(file)) for name in names for file in _files(name)]
+
+
+def _files(name: str) -> list[str]:
+    """Return the files that a pattern stands for, in order; a file of that very name goes first."""
+    if name == "-" or Path(name).exists() or not glob.has_magic(name):
+        return [name]
+    found = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())
+    if not found:
+        fail(f"{name} matches no file", ExitCode.USAGE)
+    return found
 
 
 def read_text(file: str) -> str:

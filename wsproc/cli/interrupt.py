@@ -1,15 +1,24 @@
-"""Ctrl-C while a job runs: the first asks the server to stop it, the second leaves at once."""
+"""Ctrl-C while jobs run: the first asks the server to stop, the second leaves at once."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from types import TracebackType
+from typing import Any, Protocol
 
-from wsproc.client import Job, WsprocError
+from wsproc.client import WsprocError
 
 PATIENCE_S = 5.0
 """How long the end of a cancelled job is waited for."""
+
+
+class Cancellable(Protocol):
+    """A job, or several as one."""
+
+    async def cancel(self) -> Any:
+        """Ask the server to stop it."""
+        ...
 
 
 class Interrupts:
@@ -19,7 +28,7 @@ class Interrupts:
     second Ctrl-C, or `PATIENCE_S`; the latter two cancel the task that entered the block.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Cancellable) -> None:
         self.asked = False
         self._job = job
         self._loop = asyncio.get_running_loop()

@@ -1,16 +1,17 @@
-"""`wsproc run`: one text through all stages, shown as it comes."""
+"""`wsproc run`: texts through all stages, shown as they come."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from wsproc.cli import results
-from wsproc.cli.describe import timing
-from wsproc.cli.exits import ExitCode
+from wsproc.cli.describe import ending, timing
+from wsproc.cli.exits import ExitCode, fail
 from wsproc.cli.flags import (
     DEFAULT_URL,
     Device,
@@ -23,9 +24,10 @@ from wsproc.cli.flags import (
     TimeoutMs,
     Url,
 )
-from wsproc.cli.inputs import given, parse_meta, read_text
+from wsproc.cli.inputs import Source, given, parse_meta, read_sources
 from wsproc.cli.interrupt import Interrupts
 from wsproc.cli.link import client_of, drive, local_config
+from wsproc.cli.many import run_many
 from wsproc.cli.ndjson import Tape
 from wsproc.cli.terminal import err, out
 from wsproc.client import Ended, Job
@@ -36,12 +38,21 @@ _FIELDS = "Fields of the job"
 
 
 def run(
-    file: Annotated[str, typer.Argument(help="A UTF-8 text file; - or nothing reads stdin.")] = "-",
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="UTF-8 text files, or quoted patterns such as 'mails/**/*.txt'; - or nothing reads"
+            " stdin."
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     local: Local = False,
     models: Models = "embedded",
     device: Device = "auto",
     as_json: Json = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, max=256, help="Of many files, so many at once.")
+    ] = 8,
     sentiment: Annotated[
         bool, typer.Option("--sentiment/--no-sentiment", rich_help_panel=_FIELDS)
     ] = True,
@@ -66,13 +77,17 @@ def run(
     priority: Priority = None,
     meta: Meta = None,
 ) -> None:
-    """Run a text through sentiment, summary and entities, and show what is found.
+    """Run texts through sentiment, summary and entities, and show what is found.
 
-    All three are on unless switched off. Ctrl-C stops the job and shows what was finished.
+    All three are on unless switched off. Many files share one connection; with --json each of their
+    lines names its file. Ctrl-C stops what runs and shows what was finished.
     """
-    if file == "-" and sys.stdin.isatty():
+    names = files or ["-"]
+    if "-" in names and sys.stdin.isatty():
         err().print("reading the text from the terminal; end it with Ctrl-D", style="dim")
-    text = read_text(file)
+    sources = read_sources(names)
+    if job_id is not None and len(sources) > 1:
+        fail("--id names one job; give it with one file", ExitCode.USAGE)
     options = {
         "include_sentiment": sentiment,
         "include_summary": summary,
@@ -90,8 +105,30 @@ def run(
     }
     wanted = {"sentiment": sentiment, "summary": summary, "entities": entities}
     stages = [stage for stage, on in wanted.items() if on]
-    config = local_config(models, device, stages, text) if local else None
-    drive(_run(text, options, url, config, Tape() if as_json else None))
+    longest = max((source.text for source in sources), key=len)
+    config = local_config(models, device, stages, longest) if local else None
+    if len(sources) == 1:
+        drive(_run(sources[0].text, options, url, config, Tape() if as_json else None))
+    else:
+        drive(_run_many(sources, options, url, config, jobs, json=as_json))
+
+
+async def _run_many(
+    sources: Sequence[Source],
+    options: dict[str, Any],
+    url: str,
+    local: ServerConfig | None,
+    jobs: int,
+    *,
+    json: bool,
+) -> None:
+    async with client_of(url, local) as client:
+        failed, interrupted = await run_many(client, sources, options, jobs=jobs, json=json)
+    if interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if failed:
+        err().print(f"wsproc: {failed} of {len(sources)} did not complete", style="yellow")
+        raise typer.Exit(ExitCode.JOB)
 
 
 async def _run(
@@ -169,8 +206,4 @@ def _show(text: str, done: Ended) -> None:
 
 def tell_the_end(done: Cancelled | Failed) -> None:
     """Say on stderr why a job has no result, and how fast it was stopped."""
-    if isinstance(done, Failed):
-        words = f"the job failed: {done.error.code.value}: {done.error.message}"
-    else:
-        words = f"the job was cancelled ({done.reason})"
-    err().print(f"wsproc: {words}; {timing(done.timing_ms)}", style="yellow", soft_wrap=True)
+    err().print(f"wsproc: {ending(done)}; {timing(done.timing_ms)}", style="yellow", soft_wrap=True)
