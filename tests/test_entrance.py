@@ -313,17 +313,25 @@ async def test_a_connection_ends_when_its_token_expires(tmp_path: Path):
 
 
 async def test_files_are_read_again_without_a_restart(tmp_path: Path, caplog):
-    """Open connections stay; a bad file is told of in one sentence and changes nothing."""
+    """Who was added comes in, who is still there goes on, who was taken out is shown out; a bad
+    file is told of in one sentence and changes nothing.
+    """
     listed = tmp_path / "tokens"
-    listed.write_text(line_of("alice", ALICE))
+    carol = "carols-s3cret-token-0003"
+    listed.write_text(f"{line_of('alice', ALICE)}\n{line_of('carol', carol)}\n")
     async with serving(FakeEngine(answers=plausible), auth={"token_file": listed}) as server:
-        async with connected(server, **bearer(ALICE)) as wire:
-            listed.write_text(line_of("bob", BOB))
+        async with (
+            connected(server, **bearer(ALICE)) as wire,
+            connected(server, **bearer(carol)) as still_there,
+        ):
+            listed.write_text(f"{line_of('bob', BOB)}\n{line_of('carol', carol)}\n")
             server.reload()
             assert (await refused_by_status(server, **bearer(ALICE)))[0] == 401
             async with connected(server, **bearer(BOB)) as other:
                 await job_runs(other)
-            await job_runs(wire)
+            assert await wire.closed() == 4401
+            assert wire.socket.close_reason == "the token is no longer taken"
+            await job_runs(still_there)
         listed.write_text("bob\n")
         server.reload()
         assert "tokens: line 1: write it as principal:sha256$HASH" in caplog.text

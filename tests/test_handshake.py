@@ -97,6 +97,33 @@ def test_hosts(host: str | None, bound_to: str, allowed: tuple[str, ...], may: b
     assert host_allowed(host, bound_to, allowed) is may
 
 
+NAMES = ("wsproc.example", "Other.Example")
+
+
+@pytest.mark.parametrize(
+    ("host", "bound_to", "may"),
+    [
+        ("wsproc.example", "0.0.0.0", True),
+        ("WSPROC.example:8765", "0.0.0.0", True),
+        ("other.example", "0.0.0.0", True),
+        ("192.0.2.1:8765", "0.0.0.0", True),
+        ("[2001:db8::1]:8765", "::", True),
+        ("app.example", "0.0.0.0", True),
+        (None, "0.0.0.0", True),
+        ("evil.example:8765", "0.0.0.0", False),
+        ("localhost:8765", "0.0.0.0", False),
+        ("", "0.0.0.0", False),
+        ("wsproc.example", "127.0.0.1", False),
+        ("localhost", "127.0.0.1", True),
+    ],
+)
+def test_hosts_by_name(host: str | None, bound_to: str, may: bool):
+    """A server that others reach answers to the names that it was given, and to addresses, which
+    no page can have for a name.
+    """
+    assert host_allowed(host, bound_to, ("https://app.example",), NAMES) is may
+
+
 CHROMIUM = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0"
 
 

@@ -62,6 +62,14 @@ class ServerConfig:
             flag="--origin",
         ),
     ] = ()
+    host_names: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Answer to this name of the server only, such as wsproc.example.org, and to addresses;"
+            " may be repeated. A server on loopback answers to loopback names only.",
+            flag="--host-name",
+        ),
+    ] = ()
     max_frame_bytes: Annotated[int, Setting("Bytes of one message in.", LIMITS, least=1000)] = (
         256 * 1024
     )

@@ -8,8 +8,8 @@ that was presented is logged, and a request's secrets are dropped once they were
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +21,7 @@ from websockets.http11 import Request, Response
 
 from wsproc.auth.bearer import BadBearer, token_of_request
 from wsproc.auth.doorway import Answer, Doorway, TurnAway
+from wsproc.auth.expiry import expiring
 from wsproc.auth.grant import Denied, Grant
 from wsproc.auth.keyring import Keyring
 from wsproc.config import ServerConfig
@@ -31,9 +32,14 @@ from wsproc.guarded import GuardedSocket
 from wsproc.handshake import Ask, Decision, Knock, Refusal, decide
 from wsproc.protocol import encode
 from wsproc.quota import Quota
+from wsproc.session import Close
 
 GONE = 1006
 """What stands for the close code of a socket that was just gone; it is never sent."""
+
+EXPIRED = Close(CloseCode.UNAUTHORIZED, "the token has expired; get a new one")
+
+TAKEN_BACK = Close(CloseCode.UNAUTHORIZED, "the token is no longer taken")
 
 _TOO_MANY = {
     "too many": "too many connections",
@@ -51,12 +57,12 @@ class Visitor(GuardedSocket):
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Guest:
-    """Who was let in, and until when (Unix seconds, None for as long as it likes)."""
+    """Who was let in, and by what."""
 
     peer: Peer
-    expires_at: float | None = None
+    grant: Grant
 
 
 class Entrance:
@@ -73,6 +79,7 @@ class Entrance:
         self._tell = tell
         self._count = count
         self._connections = Quota(config.max_connections_per_principal)
+        self._guests: dict[Guest, Callable[[Close], None]] = {}
         self._outside: set[ServerConnection] = set()
         self._strangers = 0
 
@@ -133,9 +140,25 @@ class Entrance:
             return
         self._connections.take(grant.principal)
         try:
-            yield Guest(replace(socket.peer, principal=grant.principal or None), grant.expires_at)
+            yield Guest(replace(socket.peer, principal=grant.principal or None), grant)
         finally:
             self._connections.give_back(grant.principal)
+
+    @contextmanager
+    def watching(self, guest: Guest, end: Callable[[Close], None]) -> Iterator[None]:
+        """Call `end` if a guest's token expires or is taken back within the block."""
+        self._guests[guest] = end
+        try:
+            with expiring(guest.grant.expires_at, lambda: end(EXPIRED)):
+                yield
+        finally:
+            del self._guests[guest]
+
+    def look_again(self) -> None:
+        """Show out whose token is no longer taken, after the files were read again."""
+        for guest, end in list(self._guests.items()):
+            if not self._keyring.stands_by(guest.grant):
+                end(TAKEN_BACK)
 
     async def send_away(self, code: CloseCode, reason: str) -> None:
         """Close those who are not in yet: the server is going away."""

@@ -126,16 +126,22 @@ def origin_allowed(origin: str | None, host: str | None, allowed: Collection[str
     return same and parts.scheme in ("http", "https")
 
 
-def host_allowed(host: str | None, bound_to: str, allowed: Collection[str]) -> bool:
+def host_allowed(
+    host: str | None, bound_to: str, allowed: Collection[str], names: Collection[str] = ()
+) -> bool:
     """Whether a Host header may be meant for a server bound to `bound_to`.
 
-    A server on loopback answers to loopback names alone: otherwise a page of any site could point
-    its own name at 127.0.0.1 and be of the same origin (DNS rebinding).
+    A page of any site could point its own name at the server's address and be of the same origin
+    (DNS rebinding). So a server on loopback answers to loopback names alone, and another one to
+    `names` alone where some are given, and to addresses; both to the names of allowed origins.
     """
-    if not is_loopback(bound_to) or host is None:
+    at_home = is_loopback(bound_to)
+    if host is None or not (at_home or names):
         return True
     name = _split(f"//{host}").hostname or ""
-    return is_loopback(name) or any(_split(origin).hostname == name for origin in allowed)
+    if any(_split(origin).hostname == name for origin in allowed):
+        return True
+    return is_loopback(name) if at_home else _is_address(name) or name in map(str.lower, names)
 
 
 def is_loopback(name: str) -> bool:
@@ -146,6 +152,14 @@ def is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _split(address: str) -> SplitResult:

@@ -20,7 +20,6 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from wsproc.admission import Admission
-from wsproc.auth.expiry import expiring
 from wsproc.auth.keyring import Keyring
 from wsproc.config import ServerConfig
 from wsproc.connection import Connection
@@ -39,7 +38,7 @@ from wsproc.logs import LogReader
 from wsproc.observe import Metrics
 from wsproc.outbox import Outbox
 from wsproc.probe import Prober
-from wsproc.session import Close, Offer, Session
+from wsproc.session import Offer, Session
 from wsproc.tasks import TaskRegistry, default_registry
 from wsproc.tls import LiveTls
 
@@ -170,7 +169,7 @@ class Server:
     def reload(self) -> None:
         """Read the files of tokens and TLS again; one that cannot be used leaves all as it was.
 
-        Connections that are open stay open, by what they were let in with.
+        Open connections go on, but for those whose token is no longer taken.
         """
         for files in self._files():
             try:
@@ -178,6 +177,7 @@ class Server:
                 logger.info("%r was read again", files)
             except BadFile as error:
                 logger.error("%s; what was read before stays in use", error)
+        self._entrance.look_again()
 
     def _files(self) -> list[Keyring | LiveTls]:
         return [self._keyring, *([] if self._tls is None else [self._tls])]
@@ -261,9 +261,8 @@ class Server:
             websocket, session, self.engine, self.registry, self.config, guest.peer
         )
         self._connections.add(connection)
-        expired = Close(CloseCode.UNAUTHORIZED, "the token has expired; get a new one")
         try:
-            with expiring(guest.expires_at, lambda: connection.end(expired)):
+            with self._entrance.watching(guest, connection.end):
                 await connection.serve()
         finally:
             self._connections.discard(connection)
@@ -328,10 +327,11 @@ class Server:
 
     def _misled(self, request: Request) -> tuple[HTTPStatus, str] | None:
         """Return why a request must not be read any further, whatever it asks for."""
-        headers = request.headers
+        headers, config = request.headers, self.config
         if any(len(headers.get_all(name)) > 1 for name in ONCE):
             return HTTPStatus.BAD_REQUEST, f"{', '.join(ONCE)} may be given once"
-        if not host_allowed(headers.get("Host"), self.config.host, self.config.origins):
+        host = headers.get("Host")
+        if not host_allowed(host, config.host, config.origins, config.host_names):
             return HTTPStatus.MISDIRECTED_REQUEST, "this server answers to its own address only"
         return None
 

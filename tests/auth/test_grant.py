@@ -19,6 +19,10 @@ class Says:
         self.asked += 1
         return self.verdict
 
+    def stands_by(self, grant: Grant) -> bool:
+        """Stand by what it says."""
+        return grant == self.verdict
+
 
 def test_the_first_grant_decides():
     """Whoever stands behind it is not asked."""
@@ -36,3 +40,10 @@ def test_the_denial_that_says_most_is_told():
 def test_nobody_knows_a_token_where_there_is_nobody():
     """Without authenticators every token is unknown: the door is shut, not open."""
     assert FirstThatKnows(()).check("t") is UNKNOWN
+
+
+def test_a_grant_stands_while_one_stands_by_it():
+    """Whoever gave it, and also whoever would give it now."""
+    both = FirstThatKnows((Says(UNKNOWN), Says(ALICE)))
+    assert both.stands_by(ALICE)
+    assert not both.stands_by(Grant("bob"))

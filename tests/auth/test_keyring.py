@@ -60,6 +60,22 @@ def test_a_file_is_read_again(tmp_path: Path):
     assert (keyring.check("old"), keyring.check("new")) == (UNKNOWN, Grant("alice"))
 
 
+def test_who_came_in_by_a_token_that_is_gone_may_not_stay(tmp_path: Path):
+    """A JWT is good until it expires, and where no token is asked for nobody has to go."""
+    signer = Signer("ES256", "k")
+    listed, jwks = tmp_path / "tokens", tmp_path / "jwks.json"
+    listed.write_text(line_of("alice", "old"))
+    jwks.write_text(json.dumps({"keys": [signer.public]}))
+    keyring = loaded(token_file=listed, jwks_file=jwks)
+    by_hash = keyring.check("old")
+    by_jwt = keyring.check(signer.sign(sub="bob", exp=int(time.time()) + 86_400))
+    assert keyring.stands_by(by_hash)
+    listed.write_text(line_of("alice", "new"))
+    keyring.load()
+    assert (keyring.stands_by(by_hash), keyring.stands_by(by_jwt)) == (False, True)
+    assert loaded().stands_by(by_hash)
+
+
 def test_a_bad_file_keeps_what_was_read_before(tmp_path: Path):
     """All of it: a half-read file would lock half of the people out."""
     listed, jwks = tmp_path / "tokens", tmp_path / "jwks.json"

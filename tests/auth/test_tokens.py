@@ -27,7 +27,10 @@ def test_a_table_knows_its_tokens_and_no_others(tokens: dict[str, list[str]], ot
         return
     table = TokenTable(hashes_of(tokens))
     for token in given_out:
-        assert table.check(token) == Grant(owners[token])
+        grant = table.check(token)
+        assert grant == Grant(owners[token])
+        assert table.stands_by(grant)
+        assert not TokenTable(()).stands_by(grant)
     assert table.check(other) == (Grant(owners[other]) if other in owners else UNKNOWN)
 
 
@@ -94,9 +97,19 @@ def test_what_is_no_token_is_refused_without_being_told(tokens: dict, words: str
     assert "hunter" not in str(caught.value)
 
 
+def test_a_grant_is_not_stood_by_when_its_token_is_gone_or_somebody_elses():
+    """Another token of the same principal does not help: the one that was stolen is out."""
+    grant = TokenTable(hashes_of({"alice": ["old"]})).check("old")
+    assert isinstance(grant, Grant)
+    assert TokenTable(hashes_of({"alice": ["new", "old"]})).stands_by(grant)
+    assert not TokenTable(hashes_of({"alice": ["new"]})).stands_by(grant)
+    assert not TokenTable(hashes_of({"bob": ["old"]})).stands_by(grant)
+
+
 def test_a_table_keeps_no_token():
     """Neither its repr nor its attributes hold one."""
     table = TokenTable(hashes_of({"alice": ["hunter2"]}))
     assert repr(table) == "<TokenTable of 1 tokens>"
+    assert repr(table.check("hunter2")) == "Grant(principal='alice', expires_at=None)"
     assert "hunter2" not in repr(vars(table))
     assert len(table) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from wsproc.frames.errors import CloseCode
@@ -13,11 +13,13 @@ from wsproc.frames.errors import CloseCode
 class Grant:
     """A connection may be made in the name of `principal`, who owns the sessions made on it.
 
-    `expires_at` is in Unix seconds; None where the token does not expire by itself.
+    `expires_at` is in Unix seconds; None where the token does not expire by itself. `token_hash`
+    says by which token it was; None for one that cannot be taken back before it expires.
     """
 
     principal: str
     expires_at: float | None = None
+    token_hash: bytes | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class Authenticator(Protocol):
         """Return what a token is worth; never raises, whatever the token is."""
         ...
 
+    def stands_by(self, grant: Grant) -> bool:
+        """Whether a grant of the past would be given again, but for its expiry."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FirstThatKnows:
@@ -63,3 +69,7 @@ class FirstThatKnows:
             if verdict.recognised:
                 denied = verdict
         return denied
+
+    def stands_by(self, grant: Grant) -> bool:
+        """Whether one of them does."""
+        return any(one.stands_by(grant) for one in self.authenticators)

@@ -43,6 +43,10 @@ class Keyring:
             return Denied("this principal may not come in", CloseCode.FORBIDDEN)
         return verdict
 
+    def stands_by(self, grant: Grant) -> bool:
+        """Whether who came in by a grant may stay, by what the files say now."""
+        return not self.asked or self._authenticator.stands_by(grant)
+
     def may_read_metrics(self, token: str | None) -> Verdict:
         """Return whether /metrics may be read: by its own token, or else by any that opens."""
         own = self._config.metrics_token

@@ -55,6 +55,10 @@ class SignedTokens:
                 break
         return verdict
 
+    def stands_by(self, grant: Grant) -> bool:
+        """Whether a grant was one of these: they end at their `exp` and are not taken back."""
+        return grant.token_hash is None
+
     def _candidates(self, header: dict[str, Any]) -> list[jwt.PyJWK]:
         """Return the keys of the token's algorithm, by its key id where both have one."""
         wanted, algorithm = header.get("kid"), header.get("alg")

@@ -47,8 +47,14 @@ class TokenTable:
 
     def check(self, token: str) -> Verdict:
         """Return the grant of the principal who has this token."""
-        principal = self._principals.get(self._index(digest_of(token)))
-        return UNKNOWN if principal is None else Grant(principal)
+        digest = digest_of(token)
+        principal = self._principals.get(self._index(digest))
+        return UNKNOWN if principal is None else Grant(principal, token_hash=digest)
+
+    def stands_by(self, grant: Grant) -> bool:
+        """Whether the token of a grant is still its principal's."""
+        digest = grant.token_hash
+        return digest is not None and self._principals.get(self._index(digest)) == grant.principal
 
     def _index(self, digest: bytes) -> bytes:
         return hmac.digest(self._key, digest, ALGORITHM)

@@ -119,7 +119,9 @@ class Guard:
             words = "Host, Origin and Authorization may be given once"
             return self._closed(peer, HTTPStatus.BAD_REQUEST, words)
         host = headers.get("host")
-        if not host_allowed(host, config.http_host or config.host, config.origins):
+        if not host_allowed(
+            host, config.http_host or config.host, config.origins, config.host_names
+        ):
             words = "this server answers to its own address only"
             return self._closed(peer, HTTPStatus.MISDIRECTED_REQUEST, words)
         if not origin_allowed(peer.origin, host, config.origins):
