@@ -43,6 +43,17 @@ async def test_a_client_that_speaks_no_tls_disturbs_nobody(old: Certificate):
             pass
 
 
+async def test_half_a_tls_handshake_is_cut(old: Certificate):
+    """After `open_timeout_s`, like half a request."""
+    tls = {"cert": old.cert, "key": old.key}
+    async with serving(FakeEngine(), tls=tls, open_timeout_s=0.2) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x16\x03\x01")
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+
+
 async def test_sighup_renews_the_certificate_under_living_connections(
     old: Certificate, tmp_path: Path
 ):

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.auth.signer import Signer
+from tests.certificates import self_made
 from tests.fakes import FakeEngine, plausible, serving
 from tests.web.test_page import static
 from wsproc.auth.bearer import disguise
+from wsproc.cli.panel import browser_address
 
 TOKEN = "alices-s3cret-token-0001"
 
@@ -112,3 +114,16 @@ async def test_a_page_from_elsewhere_stays_outside_with_a_good_token(open_page, 
                 seen = await page.evaluate(KNOCK, [server.url, names, None])
                 assert (seen["code"], seen["frames"]) == (4403, [])
                 assert "origin" in seen["reason"]
+
+
+async def test_the_console_page_works_over_tls(open_page, tmp_path: Path):
+    """It is served by https:// and connects by wss://, with the policy that it has."""
+    made = self_made(tmp_path, "server")
+    tls = {"cert": made.cert, "key": made.key}
+    async with serving(FakeEngine(answers=plausible), tls=tls) as server:
+        address = browser_address(server.url)
+        watched = await open_page(address, ignore_https_errors=True)
+        seen = await watched.page.evaluate(KNOCK, [server.url, ["wsproc.v1"], None])
+        assert [frame["type"] for frame in seen["frames"]] == ["welcome"]
+        await watched.page.wait_for_function("document.body.innerText.includes('connected')")
+        assert watched.errors == []
