@@ -279,15 +279,17 @@ def test_rows_may_be_padded_on_the_left(loaded: LoadedModel) -> None:
     """A tokenizer that pads on the left, as decoders' do, gets it so; multiples pad further."""
     stage = _stage(loaded)
     stage._multiple = 8
+    pad = loaded.tokenizer.pad_token_id
     loaded.tokenizer.padding_side = "left"
     try:
-        assert stage._batch([[7, 7, 7], [7]], 1).tolist() == [
-            [1, 1, 1, 1, 1, 7, 7, 7],
-            [1, 1, 1, 1, 1, 1, 1, 7],
-        ]
+        ids, mask = stage._batch([[7, 8, 9], [6]])
     finally:
         loaded.tokenizer.padding_side = "right"
-    assert stage._batch([[7, 7, 7], [7]], 1)[1].tolist() == [7, 1, 1, 1, 1, 1, 1, 1]
+    assert ids.tolist() == [[*[pad] * 5, 7, 8, 9], [*[pad] * 7, 6]]
+    assert mask.tolist() == [[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 1]]
+    ids, mask = stage._batch([[7, 8, 9], [6]])
+    assert ids.tolist() == [[7, 8, 9, *[pad] * 5], [6, *[pad] * 7]]
+    assert mask.tolist() == [[1, 1, 1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
 
 
 def test_release_asks_nothing_of_a_run(loaded: LoadedModel) -> None:

@@ -6,9 +6,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-import torch
 
 from tests.engine.stages.decoding.driver import Told, drive
+from tests.engine.stages.decoding.scarce import starve
 from tests.engine.stages.decoding.tape import TapeCapture
 from tests.engine.stages.decoding.tiny import (
     LINES,
@@ -147,33 +147,22 @@ def test_steps_that_cannot_be_captured_are_taken_all_the_same(
     ]
 
 
-def test_a_step_that_raises_may_be_repeated() -> None:
-    """After an exception in a forward pass every run goes on as if there had been none, and the
-    exception reaches the worker.
+@pytest.mark.parametrize(
+    ("settings", "capture"),
+    [({}, None), (GREEDY, None), ({}, TapeCapture())],
+    ids=["beams", "greedy", "captured beams"],
+)
+def test_memory_may_run_out_at_any_moment(
+    settings: dict[str, Any], capture: TapeCapture | None
+) -> None:
+    """Wherever in a step it does, also as beams are moved, the step can be taken again, and every
+    run goes on as if nothing had been.
     """
-    stage, rng = make_stage(), random.Random(2)
-    items = [random_item(rng) for _ in range(8)]
-    decode, chance = stage._decoder._decode, random.Random(9)
-
-    def failing(*args: Any) -> Any:
-        result = decode(*args)
-        if chance.random() < 0.2:
-            raise torch.OutOfMemoryError("no memory")
-        return result
-
-    stage._decoder._decode = failing
-    step, raised = stage.step, []
-
-    def repeated(runs: Any) -> Any:
-        while True:
-            try:
-                return step(runs)
-            except torch.OutOfMemoryError as error:
-                raised.append(error)
-
-    stage.step = repeated
-    told = drive(stage, items, rng, together=5)
-    assert raised
+    stage, rng = make_stage(settings=settings, capture=capture), random.Random(2)
+    items = [{**random_item(rng), "min_length": 2, "max_length": 11} for _ in range(4)]
+    scarce = starve(stage)
+    told = drive(stage, items, rng, together=4)
+    assert scarce.raised > 100
     for item, one in zip(items, told, strict=True):
         assert_as_alone(stage, item, one)
 

@@ -14,17 +14,13 @@ import torch
 from torch import Tensor
 
 
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor of the CPU's on `device`."""
-    return _pinned(tensor, device).to(device, non_blocking=True)
-
-
 def onto(values: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
     """Return numbers as a tensor on `device`; nested lists of one length give several dimensions.
 
     `dtype` is by itself int64, bool or float32, as the numbers are.
     """
-    return moved(torch.tensor(values, dtype=dtype), device)
+    source = torch.tensor(values, dtype=dtype)
+    return _pinned(source, device).to(device, non_blocking=True)
 
 
 def write(target: Tensor, values: Sequence[Any]) -> None:

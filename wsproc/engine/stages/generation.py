@@ -175,8 +175,8 @@ class GenerationStage:
     def step(self, runs: Sequence[GenerationRun]) -> list[Emission]:
         """Give each run its next token, or read on in its prompt.
 
-        The forward passes come first and change nothing but keys and values, which the same step
-        would write again: after an exception the runs are where they were.
+        What may fail for want of memory comes first and changes nothing but keys and values, which
+        the same step would write again: after an exception the runs are where they were.
         """
         self._seat(runs)
         seated = [run for run in runs if run in self._slots]

@@ -10,22 +10,25 @@ def groups_by_length(lengths: Sequence[int], *, launch: int, most: int) -> list[
 
     A group of n rows, the longest of l tokens, costs `launch` + n * l tokens: the fixed cost of
     a forward pass, given as the number of tokens computed in its time, and the padded tokens. The
-    cheapest cut of the rows sorted by length is found by dynamic programming, in n² steps. No
-    group of several rows holds more than `most` padded tokens. The order is from short to long.
+    cheapest cut of the rows sorted by length is found by dynamic programming, in steps by the
+    square of the places where one may be. No group of several rows holds more than `most` padded
+    tokens. The order is from short to long.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    best = [0.0] + [float("inf")] * len(order)
-    start = [0] * (len(order) + 1)
-    for end in range(1, len(order) + 1):
+    places = _places([lengths[index] for index in order], most)
+    best = [0.0] + [float("inf")] * (len(places) - 1)
+    start = [0] * len(places)
+    for last in range(1, len(places)):
+        end = places[last]
         longest = lengths[order[end - 1]]
-        for begin in range(end - 1, -1, -1):
-            padded = (end - begin) * longest
-            if padded > most and begin < end - 1:
+        for first in range(last - 1, -1, -1):
+            count = end - places[first]
+            if count * longest > most and count > 1:
                 break
-            if best[begin] + launch + padded < best[end]:
-                best[end] = best[begin] + launch + padded
-                start[end] = begin
-    return _traced(order, start)
+            if best[first] + launch + count * longest < best[last]:
+                best[last] = best[first] + launch + count * longest
+                start[last] = first
+    return _traced(order, places, start)
 
 
 def groups_of_equal_length(lengths: Sequence[int], *, most: int) -> list[list[int]]:
@@ -59,10 +62,24 @@ def groups_behind_each_other(lengths: Sequence[int], *, most: int) -> list[list[
     return groups
 
 
-def _traced(order: list[int], start: list[int]) -> list[list[int]]:
+def _places(ascending: Sequence[int], most: int) -> list[int]:
+    """Return where rows may be cut, both ends included.
+
+    Equal rows part only where too many of them are for one group, which is nowhere if all fit.
+    """
+    count = len(ascending)
+    if not count:
+        return [0]
+    if count * ascending[-1] > most:
+        return list(range(count + 1))
+    inner = [at for at in range(1, count) if ascending[at - 1] != ascending[at]]
+    return [0, *inner, count]
+
+
+def _traced(order: list[int], places: list[int], start: list[int]) -> list[list[int]]:
     groups = []
-    end = len(order)
-    while end:
-        groups.append(order[start[end] : end])
-        end = start[end]
+    last = len(places) - 1
+    while last:
+        groups.append(order[places[start[last]] : places[last]])
+        last = start[last]
     return groups[::-1]

@@ -21,12 +21,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
-from torch.nn.utils.rnn import pad_sequence
 
 from wsproc.engine.call import EngineError, Item, Value
 from wsproc.engine.models.load import LoadedModel
-from wsproc.engine.models.transfer import moved
+from wsproc.engine.models.transfer import onto
 from wsproc.engine.models.unpadded import Unpadded
 from wsproc.engine.stages.items import text_of, tokens_of
 from wsproc.engine.stages.labels import SENTIMENTS, label_reader
@@ -141,7 +139,8 @@ class SentimentStage:
             return groups_behind_each_other(lengths, most=self.budget.tokens)
         if self._launch is None:
             return groups_of_equal_length(lengths, most=self.budget.tokens)
-        return groups_by_length(lengths, launch=self._launch, most=self.budget.tokens)
+        computed = list(map(self._computed, lengths))
+        return groups_by_length(computed, launch=self._launch, most=self.budget.tokens)
 
     def release(self, runs: Sequence[SentimentRun]) -> None:
         """Hold nothing: between steps nothing of a run is on the device."""
@@ -192,25 +191,29 @@ class SentimentStage:
         if self._unpadded is not None:
             self.counted.computed += sum(map(len, windows))
             return self._unpadded.logits(windows)
-        mask = self._batch([[1] * len(window) for window in windows], 0)
-        ids = self._batch(windows, self._tokenizer.pad_token_id)
+        ids, mask = self._batch(windows)
         self.counted.computed += ids.numel()
         logits: Tensor = self._model(input_ids=ids, attention_mask=mask).logits
         return logits
 
-    def _batch(self, rows: list[list[int]], filler: int) -> Tensor:
-        """Return [rows, longest] on the device, the longest rounded up to the device's multiple."""
-        side = self._tokenizer.padding_side
-        batch = pad_sequence(
-            [torch.tensor(row) for row in rows],
-            batch_first=True,
-            padding_value=filler,
-            padding_side=side,
-        )
-        more = -batch.shape[1] % self._multiple
-        if more:
-            batch = pad(batch, (more, 0) if side == "left" else (0, more), value=filler)
-        return moved(batch, self._device)
+    def _batch(self, windows: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """Return ids and mask `[rows, longest]`; that is rounded up to the device's multiple.
+
+        Tokens go to the device without the padding, one behind the other, and are spread there.
+        """
+        sizes = [len(window) for window in windows]
+        width = self._computed(max(sizes))
+        tokens = onto([token for window in windows for token in window], self._device)
+        columns = torch.arange(width, device=self._device)
+        lengths = onto(sizes, self._device)[:, None]
+        left = self._tokenizer.padding_side == "left"
+        mask = columns >= width - lengths if left else columns < lengths
+        padding = torch.full(mask.shape, self._tokenizer.pad_token_id, device=self._device)
+        return padding.masked_scatter_(mask, tokens), mask.long()
+
+    def _computed(self, length: int) -> int:
+        """Return how many tokens a text of that length takes, the longest of its batch."""
+        return length + -length % self._multiple
 
     def _emission(self, run: SentimentRun, scores: Sequence[float]) -> Emission:
         """Count the window in; the run is finished if it was the last."""

@@ -147,8 +147,8 @@ class Seq2SeqSummaryStage:
     def step(self, runs: Sequence[SummaryRun]) -> list[Emission]:
         """Give each run its next token; newcomers and next windows go through the encoder first.
 
-        The forward passes come first and change nothing but keys and values, which the same step
-        would write again: after an exception the runs are where they were.
+        What may fail for want of memory comes first and changes nothing but keys and values, which
+        the same step would write again: after an exception the runs are where they were.
         """
         self._seat(runs)
         seated = [run for run in runs if run in self._slots]
@@ -162,10 +162,11 @@ class Seq2SeqSummaryStage:
         emissions = {run: Emission(result=_result(run)) for run in runs if not run.windows}
         if logits:
             after = self._search.step(requests, torch.cat(logits))
+            answers = [self._search.answer(one) if one and one.over else [] for one in after]
             self._reorder((*ready, *new), after)
             self._count(len(requests), [[len(run.window) for run in one] for one in groups])
-            for run, request in zip((*ready, *new), after, strict=True):
-                emissions[run] = self._keep(run, request)
+            for run, request, answer in zip((*ready, *new), after, answers, strict=True):
+                emissions[run] = self._keep(run, request, answer)
         return [emissions.get(run, Emission()) for run in runs]
 
     def release(self, runs: Sequence[SummaryRun]) -> None:
@@ -237,15 +238,17 @@ class Seq2SeqSummaryStage:
                 max(request.length for _, request in going) - 1,
             )
 
-    def _keep(self, run: SummaryRun, request: Request[Any] | None) -> Emission:
-        """Note what a step gave to a run and say what is new."""
+    def _keep(
+        self, run: SummaryRun, request: Request[Any] | None, answer: Sequence[int]
+    ) -> Emission:
+        """Note what a step gave to a run, with the `answer` if it is over, and say what is new."""
         if request is None:
             return Emission(error=EngineError("the model gave no usable scores for the next token"))
         if run.request is None:
             self._slots.promote(run)
         run.request = request
         if request.over:
-            return self._end_window(run, request)
+            return self._end_window(run, answer)
         if self._search.beams > 1:
             return Emission()
         # Without beams a token is final as soon as it is chosen.
@@ -253,10 +256,9 @@ class Seq2SeqSummaryStage:
         run.piece += piece
         return Emission(({"text": _joined([*run.texts, run.piece])},)) if piece else Emission()
 
-    def _end_window(self, run: SummaryRun, request: Request[Any]) -> Emission:
+    def _end_window(self, run: SummaryRun, tokens: Sequence[int]) -> Emission:
         """Take up the summary of a window and go on to the next, or end."""
-        tokens = self._search.answer(request)
-        text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        text = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         assert isinstance(text, str)
         run.texts.append(text)
         run.tokens += len(tokens)

@@ -9,7 +9,8 @@ in place and hands back a view of those slots, cut to the longest row. `look` is
 that only reads.
 
 A slot that is free holds zeros: an attention weight of zero times what a failed run left behind,
-a NaN, would be a NaN again and reach the next owner.
+a NaN, would be a NaN again and reach the next owner. Moving, exchanging and freeing slots needs no
+memory, so that a step cannot fail for want of it halfway.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from wsproc.engine.models.transfer import onto
+
+_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Integers of as many bytes as a number of keys and values."""
 
 
 @dataclass(slots=True)
@@ -158,7 +162,7 @@ class SlotCache(Cache):
         """Copy slot `source` over `target`, a free one, and free `source`."""
         used = self.used[source]
         for stack in self._stacks:
-            stack[:, target, :, :used] = stack[:, source, :, :used]
+            stack[:, target, :, :used].copy_(stack[:, source, :, :used])
         self.used[target] = used
         self.clear(source)
 
@@ -167,33 +171,38 @@ class SlotCache(Cache):
         """Exchange the contents of two slots."""
         used = max(self.used[a], self.used[b])
         for stack in self._stacks:
-            first, second = stack[:, a, :, :used], stack[:, b, :, :used]
-            kept = first.clone()
-            first.copy_(second)
-            second.copy_(kept)
+            # By exclusive or, as there may be no memory for a copy.
+            bits = stack.view(_BITS[stack.element_size()])
+            first, second = bits[:, a, :, :used], bits[:, b, :, :used]
+            first ^= second
+            second ^= first
+            first ^= second
         self.used[a], self.used[b] = self.used[b], self.used[a]
 
     @torch.inference_mode()
     def copy(self, sources: Sequence[int], targets: Sequence[int], length: int) -> None:
         """Copy the first `length` positions of slots over those of others, all at once.
 
-        On an accelerator a failure for want of memory comes before anything is changed; on a CPU,
-        block by block, what is copied stays within the processor's caches.
+        Where there is not memory enough for that, nothing is changed. On a CPU it takes little: it
+        goes block by block, which also keeps what is copied in the processor's caches.
         """
         old, new = onto([list(sources), list(targets)], self.device)
+        seen = [stack[:, :, :, :length] for stack in self._stacks]
         if self.device.type == "cpu":
-            for block in self._blocks():
-                block[new, :, :length] = block[old, :, :length]
+            kept = [stack[0].index_select(0, old) for stack in seen]
+            pieces = [(one, own) for stack, own in zip(seen, kept, strict=True) for one in stack]
+            for piece, own in pieces:
+                piece.index_copy_(0, new, torch.index_select(piece, 0, old, out=own))
             return
-        copies = [stack[:, old, :, :length] for stack in self._stacks]
-        for stack, copied in zip(self._stacks, copies, strict=True):
-            stack[:, new, :, :length] = copied
+        copies = [stack.index_select(1, old) for stack in seen]
+        for stack, copied in zip(seen, copies, strict=True):
+            stack.index_copy_(1, new, copied)
 
     @torch.inference_mode()
     def clear(self, slot: int) -> None:
         """Make a slot free: nothing of what it held can reach its next owner."""
         for stack in self._stacks:
-            stack[:, slot, :, : self.used[slot]] = 0
+            stack[:, slot, :, : self.used[slot]].zero_()
         self.used[slot] = 0
 
     def _layers(self) -> list[SlotLayer]:

@@ -128,15 +128,15 @@ def choose(
     no token to choose, gets None; the other rows do not notice.
     """
     scores = _processed(logits, policies, tokens)
-    fit = scores.amax(dim=-1).isfinite()
-    scores = torch.where(fit[:, None], scores, 0.0)
+    unusable = ~scores.amax(dim=-1).isfinite()
+    scores = scores.masked_fill(unusable[:, None], 0.0)
     chosen = scores.argmax(dim=-1)
     drawn = [row for row, policy in enumerate(policies) if policy.generator is not None]
     if drawn:
         at = _index(drawn, chosen)
         chosen[at] = _draw(scores[at].softmax(dim=-1), [policies[row] for row in drawn])
     # One answer for all rows, and for both facts of a row: asking waits for the device.
-    told: list[int] = torch.where(fit, chosen, _UNUSABLE).tolist()
+    told: list[int] = chosen.masked_fill_(unusable, _UNUSABLE).tolist()
     return [None if token == _UNUSABLE else token for token in told]
 
 
@@ -147,9 +147,12 @@ def _draw(chances: Tensor, policies: Sequence[Policy]) -> Tensor:
     noise that is distributed exponentially. That looks at its rows one by one, on the host.
     """
     noise = torch.empty_like(chances)
+    drawn = torch.empty(len(chances), dtype=torch.long, device=chances.device)
+    # From here on nothing needs memory: a draw that failed halfway could not be repeated.
     for row, policy in enumerate(policies):
         noise[row : row + 1].exponential_(generator=policy.generator)
-    return (chances / noise).argmax(dim=-1)
+    torch.div(chances, noise, out=noise)
+    return torch.argmax(noise, dim=-1, out=drawn)
 
 
 def _processed(
