@@ -290,6 +290,21 @@ async def test_subprotocols_that_cannot_be_read_are_not_repeated(server: Server)
     assert disguise(ALICE) not in answer[2].decode()
 
 
+@pytest.mark.parametrize("path", ["/", "/metrics"])
+async def test_bytes_that_are_no_text_are_a_wrong_token(path: str, tmp_path: Path):
+    """Whatever kind of tokens is asked for."""
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps({"keys": [Signer("ES256", "k").public]}))
+    auth = {"tokens": TOKENS, "jwks_file": jwks, "metrics_token": "own"}
+    async with serving(FakeEngine(), auth=auth) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        upgrade = "" if path == "/metrics" else "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{upgrade}Authorization: Bearer "
+        writer.write(head.encode() + b"\xff\xfe.e30.e30\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+
+
 # --- as time passes -------------------------------------------------------------------------------
 
 

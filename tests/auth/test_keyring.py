@@ -151,6 +151,7 @@ def test_a_principal_without_tasks_stays_outside():
         ({"tokens": {"alice": SAFE}, "metrics_token": "own"}, SAFE, False),
         ({"metrics_token": "own"}, None, False),
         ({"metrics_token": "own"}, "é", False),
+        ({"metrics_token": "own"}, "\udcff", False),
         ({"metrics_token": "own", "open_metrics": True}, None, False),
     ],
 )

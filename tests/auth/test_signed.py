@@ -117,6 +117,8 @@ def _embedding_its_key() -> str:
         OTHER.sign(sub="mallory", exp=NOW - 600),
         EC.sign(sub="mallory", exp=1e400),
         _embedding_its_key(),
+        "\udcff\udcfe.e30.e30",
+        "é.e30.e30",
         f"{_b64(b'[' * 6000)}.e30.e30",
         f"{_b64(b'[]')}.e30.e30",
     ],

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from wsproc.auth.config import AuthConfig, revealed
 from wsproc.auth.grant import UNKNOWN, Authenticator, Denied, FirstThatKnows, Grant, Verdict
-from wsproc.auth.tokens import SHORTEST_SAFE, TokenTable, hashes_of, parse_tokens
+from wsproc.auth.tokens import SHORTEST_SAFE, TokenTable, digest_of, hashes_of, parse_tokens
 from wsproc.extras import missing
 from wsproc.files import BadFile, read_text
 from wsproc.frames.errors import CloseCode
@@ -56,7 +56,7 @@ class Keyring:
             return Denied("give a token: Authorization: Bearer")
         if own is None:
             return self.check(token)
-        same = hmac.compare_digest(own.get_secret_value().encode(), token.encode())
+        same = hmac.compare_digest(digest_of(own.get_secret_value()), digest_of(token))
         return Grant("") if same else UNKNOWN
 
     def load(self) -> None:

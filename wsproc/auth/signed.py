@@ -44,6 +44,8 @@ class SignedTokens:
 
     def check(self, token: str) -> Verdict:
         """Return the grant of the token's `sub`, until its `exp`."""
+        if not token.isascii():  # bytes of a header that were no text would raise in PyJWT
+            return UNKNOWN
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
