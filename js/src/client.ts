@@ -1,13 +1,13 @@
 /** What a user holds: a client, which submits jobs and asks questions. */
 
-import { InputRefused, JobRejected } from "./errors.js";
+import { JobRejected } from "./errors.js";
 import { TypedEventTarget } from "./events.js";
+import { type Ask, Feeder } from "./feeder.js";
 import type {
   BatchResult,
   CancelReply,
   GenerateResult,
   Goaway,
-  InputReply,
   JobInfo,
   JobsReply,
   Pong,
@@ -17,7 +17,7 @@ import type {
 import { type Desk, Job } from "./job.js";
 import { Keeper } from "./keeper.js";
 import { Ledger } from "./ledger.js";
-import type { Dialer } from "./link.js";
+import { type Dialer, sizeOf } from "./link.js";
 import type { ConnectionState, ConnectOptions, SubmitOptions } from "./options.js";
 import type { AskOptions } from "./replies.js";
 import type {
@@ -42,7 +42,11 @@ export interface ClientEventMap {
 
 /** The page that this runs in; in Node it has no events. */
 const page = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>;
+/** The built-in tasks: running one of their jobs twice does nothing but cost time. */
 const BUILT_IN = ["process", "batch", "generate"];
+const EVERY_TASK = { has: () => true };
+/** Seeds are drawn below this: whole numbers that a number of JavaScript keeps exact. */
+const SEEDS = 2 ** 53;
 const JOB_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 /**
@@ -60,16 +64,18 @@ export class Client extends TypedEventTarget<ClientEventMap> {
 
   readonly #ledger: Ledger;
   readonly #keeper: Keeper;
+  readonly #feeder: Feeder;
   #nextPing = 1;
 
   /** @internal Use `connect`. */
   constructor(url: string, options: ConnectOptions) {
     super();
-    const { reconnect = true, resubmit = true, signal } = options;
+    const { reconnect = true, resubmit = BUILT_IN, signal } = options;
     this.url = url.replace(/^http/, "ws");
     const dialer = dialerOf(this.url, options);
-    const repeat = resubmit === true ? BUILT_IN : resubmit || [];
+    const repeat = resubmit === true ? EVERY_TASK : new Set(resubmit || []);
     this.#ledger = new Ledger(repeat, reconnect !== false);
+    this.#feeder = new Feeder(this.#ledger, this.#ask);
     const policy = reconnect === true ? {} : reconnect || null;
     this.#keeper = new Keeper(dialer, this.#ledger, policy, (state) => {
       this.dispatchEvent(new CustomEvent("state", { detail: state }));
@@ -124,7 +130,10 @@ export class Client extends TypedEventTarget<ClientEventMap> {
 
   /** Submit a `prompt` to be continued; see `Job.tokens`. */
   generate(fields: GenerateFields, options?: SubmitOptions): Job<GenerateResult, GenerateEvent> {
-    return this.submit("generate", fields, options);
+    // With a seed of its own the text comes out the same where the job has to be run again.
+    const again = this.#ledger.mayRepeat("generate");
+    const seed = again ? { seed: Math.floor(Math.random() * SEEDS) } : {};
+    return this.submit("generate", { ...seed, ...fields }, options);
   }
 
   /**
@@ -147,7 +156,7 @@ export class Client extends TypedEventTarget<ClientEventMap> {
     else if (signal?.aborted) job.fail(signal.reason);
     else if (refusal) job.fail(refusal);
     else {
-      this.#ledger.add(job, frame);
+      this.#ledger.submit(job, frame);
       if (signal) job.stopOn(signal);
       this.#keeper.submit(frame);
     }
@@ -203,33 +212,17 @@ export class Client extends TypedEventTarget<ClientEventMap> {
 
   readonly #desk: Desk = {
     cancel: (id) => this.cancel(id),
-    append: (id, input, taken) => {
-      const frame: Control = { type: "append", id: this.#ledger.wireId(id), ...input };
-      return this.#input(frame, taken, { repeatable: false });
-    },
-    revise: (id, text, taken) => {
-      return this.#input({ type: "revise", id: this.#ledger.wireId(id), text }, taken);
-    },
+    append: (id, piece) => this.#feeder.append(id, piece),
+    revise: (id, text) => this.#feeder.revise(id, text),
   };
 
-  async #input(
-    frame: Control,
-    taken: (reply: InputReply) => void,
-    options?: AskOptions<InputReply>,
-  ): Promise<InputReply> {
-    const told = (reply: InputReply) => reply.outcome === "ok" && taken(reply);
-    const reply = await this.#ask<InputReply>(frame, { ...options, told });
-    if (reply.outcome !== "ok") throw new InputRefused(reply);
-    return reply;
-  }
-
-  #ask<A extends Reply | Pong>(frame: Control, options?: AskOptions<A>): Promise<A> {
+  readonly #ask: Ask = <A extends Reply | Pong>(frame: Control, options?: AskOptions<A>) => {
     const { over } = this.#keeper;
-    if (over) return optional(Promise.reject(over.error));
+    if (over) return optional(Promise.reject<A>(over.error));
     const answer = this.#ledger.replies.expect<A>(frame, options);
     this.#keeper.send(frame);
     return answer;
-  }
+  };
 
   /** Refuse here what would confuse or end the connection. */
   #refusal(id: string, message: string): JobRejected | null {
@@ -246,10 +239,10 @@ export class Client extends TypedEventTarget<ClientEventMap> {
         `id: 1 to 64 of A-Z a-z 0-9 _ . : -, this is ${id.slice(0, 80)}`,
       );
     }
-    if (this.#ledger.has(id)) {
+    if (this.#ledger.entries.of(id)) {
       return refuse("id_conflict", `a job with the id ${id} is running in this session`);
     }
-    const size = new TextEncoder().encode(message).length;
+    const size = sizeOf(message);
     const most = this.welcome.limits.max_frame_bytes;
     if (size <= most) return null;
     return refuse(

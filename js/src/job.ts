@@ -4,6 +4,7 @@ import { deferred } from "./deferred.js";
 import { Delivered, textSoFar } from "./delivered.js";
 import { asJobLoss, JobCancelled, JobFailed, ProtocolError } from "./errors.js";
 import { TypedEventTarget } from "./events.js";
+import type { Piece } from "./feeder.js";
 import type {
   Accepted,
   Cancelled,
@@ -20,14 +21,8 @@ import type { Ended, JobEvent, JobFrame, JobStatus } from "./types.js";
 /** What a job asks of its client. */
 export interface Desk {
   cancel(id: string): Promise<CancelReply>;
-  /** Tells `taken` of the server's yes before anything else comes in. */
-  append(id: string, input: AppendInput, taken: (reply: InputReply) => void): Promise<InputReply>;
-  revise(id: string, text: string, taken: (reply: InputReply) => void): Promise<InputReply>;
-}
-
-export interface AppendInput {
-  text?: string;
-  final: boolean;
+  append(id: string, piece: Piece): Promise<InputReply>;
+  revise(id: string, text: string): Promise<InputReply>;
 }
 
 /** The events of a job for `addEventListener`; `detail` is the frame. */
@@ -65,6 +60,8 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   /** How often the job was submitted again because its server or its session was gone. */
   restarts = 0;
 
+  /** @internal What the job's offsets speak of. */
+  readonly texts: JobTexts;
   /** @internal Whether nobody wants the job to be run again. */
   unwanted = false;
 
@@ -74,7 +71,6 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   readonly #done = deferred<Ended<R>>();
   readonly #events = new EventQueue<JobEvent<R>>();
   readonly #delivered = new Delivered();
-  readonly #texts: JobTexts;
   #toldChars = 0;
   #gapAllowed = false;
   #attached = false;
@@ -90,7 +86,7 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
     this.result = this.#result.promise;
     this.done = this.#done.promise;
     this.#desk = desk;
-    this.#texts = new JobTexts(texts);
+    this.texts = new JobTexts(texts);
   }
 
   /** How many events were dropped because nobody read them. */
@@ -133,22 +129,17 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   }
 
   /**
-   * Send more text of a job that was submitted with `open: true`; `final` ends its input. Rejects with
-   * InputRefused, or with ConnectionLost where the answer was missed: whether the text was taken is
-   * not known then.
+   * Send more text of a job that was submitted with `open: true`; `final` ends its input. Pieces go
+   * one after the other, and each once, also over a lost connection. Rejects with InputRefused where
+   * the job takes no more, and with ConnectionLost. A piece must not end inside of a surrogate pair.
    */
   append(text: string | undefined, { final = false } = {}): Promise<InputReply> {
-    const input = text === undefined ? { final } : { text, final };
-    return this.#desk.append(this.id, input, ({ revision }) => {
-      if (text) this.#texts.append(text, revision ?? 0);
-    });
+    return this.#desk.append(this.id, text === undefined ? { final } : { text, final });
   }
 
   /** Send the new full text of a job that was submitted with `live: true`. Rejects with InputRefused. */
   revise(text: string): Promise<InputReply> {
-    return this.#desk.revise(this.id, text, ({ revision }) => {
-      this.#texts.revise(text, revision ?? 0);
-    });
+    return this.#desk.revise(this.id, text);
   }
 
   // --- for the client ----------------------------------------------------------------------------
@@ -191,7 +182,7 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
     const fresh = this.#delivered.fresh(frame);
     if (!fresh || fresh.type === "accepted") return;
     if (fresh.type === "done") return this.end(fresh);
-    const event = this.#texts.convert(fresh);
+    const event = this.texts.convert(fresh);
     this.#events.put(event);
     this.dispatchEvent(new CustomEvent(event.type, { detail: event }));
   }
@@ -211,7 +202,7 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
 
   /** @internal Take the terminal frame. */
   end(frame: Completed | Cancelled | Failed): void {
-    const event = this.#texts.convert(frame) as Ended<R>;
+    const event = this.texts.convert(frame) as Ended<R>;
     this.#over = true;
     this.#release();
     this.#events.end(event);

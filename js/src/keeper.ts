@@ -34,6 +34,7 @@ export class Keeper {
   #closing = false;
   #refreshed = false;
   #lost: ConnectionLost | null = null;
+  #resumeTimer: ReturnType<typeof setTimeout> | undefined;
   #hurry = () => {};
 
   constructor(
@@ -99,7 +100,7 @@ export class Keeper {
     this.#link?.close();
     this.#hurry();
     this.#ledger.fail(error);
-    this.#become("closed", { cause: error });
+    this.#become("closed", { cause: this.#closing ? null : error });
     this.#opened.reject(error);
     this.#closed.resolve(error);
   }
@@ -113,9 +114,10 @@ export class Keeper {
       welcome: (frame) => this.#welcomed(frame),
       frame: (frame) => this.#take(frame),
       end: (end) => {
-        this.#ready = false;
+        clearTimeout(this.#resumeTimer);
         if (end.error instanceof ConnectionLost) this.#lost = end.error;
-        this.#ledger.interrupt(end.error);
+        if (this.#ready) this.#ledger.interrupt(end.error);
+        this.#ready = false;
         ended.resolve(end);
       },
     });
@@ -169,6 +171,10 @@ export class Keeper {
     const most = Math.floor(frame.limits.max_frame_bytes / 2 / BYTES_OF_AN_ID);
     const after = this.#ledger.after(most);
     this.#link?.send({ type: "resume", session: this.#session, after });
+    this.#resumeTimer = setTimeout(() => {
+      const silent = new ConnectFailed("the server did not answer `resume`", { retryable: true });
+      this.#link?.fail(silent, true);
+    }, this.#dialer.openTimeoutMs);
   }
 
   #take(frame: ServerFrame): void {
@@ -183,13 +189,14 @@ export class Keeper {
   #resumed(reply: ResumeReply | null): void {
     const lost = this.#lost ?? new ConnectionLost(1006);
     const now = performance.now();
+    clearTimeout(this.#resumeTimer);
     if (reply?.outcome === "ok") {
-      this.#stand(true);
       this.#carryOut(this.#ledger.resumed(reply.jobs ?? {}, lost, now));
+      this.#stand(true);
     } else {
       this.#session = this.welcome?.session ?? null;
-      this.#stand(false);
       this.#carryOut(this.#ledger.forgotten(lost, now));
+      this.#stand(false);
     }
   }
 
@@ -209,11 +216,12 @@ export class Keeper {
   #carryOut({ send, later }: Outgoing): void {
     const link = this.#link;
     for (const frame of send) link?.send(frame);
-    if (!later) return;
-    const again = () => {
-      if (link === this.#link && this.#ledger.isWaiting(later.entry)) link?.send(later.entry.frame);
-    };
-    setTimeout(again, later.delayMs * (1 + Math.random() / 2));
+    for (const { again, delayMs } of later) {
+      const send = () => {
+        if (link === this.#link) for (const frame of again()) link?.send(frame);
+      };
+      setTimeout(send, delayMs * (1 + Math.random() / 2));
+    }
   }
 
   #become(phase: ConnectionState["phase"], more: Partial<ConnectionState>): void {

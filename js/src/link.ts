@@ -3,6 +3,7 @@
 import { mayReturn } from "./backoff.js";
 import { ConnectFailed, ConnectionLost, ProtocolError } from "./errors.js";
 import type { ServerFrame, Welcome } from "./frames.js";
+import { Pace } from "./pace.js";
 import type { Control, Submit } from "./types.js";
 
 const SUBPROTOCOL = "wsproc.v1";
@@ -20,7 +21,7 @@ export interface Dialer {
   readonly WebSocket: typeof WebSocket;
   readonly openTimeoutMs: number;
   readonly onFrame: ((frame: ServerFrame, text: string) => void) | undefined;
-  readonly onSend: ((frame: Submit | Control) => void) | undefined;
+  readonly onSend: ((frame: object) => void) | undefined;
 }
 
 /** Who is told, at once, of what happens. A ProtocolError that `frame` throws ends the link. */
@@ -48,6 +49,9 @@ export class Link {
   #welcomed = false;
   #over = false;
   #words = "";
+  #pace = new Pace(0);
+  #outbox: (Submit | Control)[] = [];
+  #outTimer: ReturnType<typeof setTimeout> | undefined;
   #openTimer: ReturnType<typeof setTimeout> | undefined;
   #quietTimer: ReturnType<typeof setTimeout> | undefined;
   #heardAt = 0;
@@ -58,18 +62,19 @@ export class Link {
     this.#listener = listener;
     this.#openTimer = setTimeout(() => {
       const message = `${dialer.url} said nothing within ${dialer.openTimeoutMs / 1000} s`;
-      this.#end(new ConnectFailed(message, { retryable: true }), true);
-      this.#hangUp(1000, "");
+      this.fail(new ConnectFailed(message, { retryable: true }), true);
     }, dialer.openTimeoutMs);
     void this.#dial();
   }
 
-  /** Send a frame. What is sent to a connection that is ending goes nowhere, and nothing throws. */
+  /**
+   * Send a frame, at the server's pace. What is sent to a connection that is ending goes nowhere, and
+   * nothing throws.
+   */
   send(frame: Submit | Control): void {
-    if (this.#over || !this.#socket) return;
-    this.#socket.send(JSON.stringify(frame));
-    const { onSend } = this.#dialer;
-    if (onSend) tell(() => onSend(frame.type === "auth" ? { ...frame, token: "(hidden)" } : frame));
+    if (this.#over) return;
+    this.#outbox.push(frame);
+    if (this.#outbox.length === 1) this.#sendOn();
   }
 
   /** Close the connection; its end is told once the server agrees, or after two seconds. */
@@ -84,6 +89,29 @@ export class Link {
       (patience as { unref?(): void }).unref?.();
     }
     this.#hangUp(code, reason);
+  }
+
+  /** End the connection for a reason of this side's. */
+  fail(error: LinkEnd["error"], returns: boolean): void {
+    this.#end(error, returns);
+    this.#hangUp(1000, "");
+  }
+
+  #sendOn(): void {
+    for (;;) {
+      const [frame] = this.#outbox;
+      if (!frame || this.#over || !this.#socket) return;
+      const text = JSON.stringify(frame);
+      const waitMs = this.#pace.take(sizeOf(text), performance.now());
+      if (waitMs > 0) {
+        this.#outTimer = setTimeout(() => this.#sendOn(), waitMs);
+        return;
+      }
+      this.#outbox.shift();
+      this.#socket.send(text);
+      const { onSend } = this.#dialer;
+      if (onSend) tell(() => onSend(withoutToken(frame)));
+    }
   }
 
   // --- dialling ----------------------------------------------------------------------------------
@@ -116,8 +144,7 @@ export class Link {
   #authorize(): void {
     if (this.#token === undefined) {
       const message = `${this.#dialer.url} asks for a token; give one as the option token`;
-      this.#end(new ConnectFailed(message, { unauthorized: true }), false);
-      this.#hangUp(1000, "");
+      this.fail(new ConnectFailed(message, { unauthorized: true }), false);
     } else {
       this.send({ type: "auth", token: this.#token });
     }
@@ -149,6 +176,7 @@ export class Link {
       if ("auth" in frame) return this.#authorize();
       this.#welcomed = true;
       clearTimeout(this.#openTimer);
+      this.#pace = new Pace(frame.limits.max_messages_per_s ?? 0);
       this.#watch(frame.heartbeat_s * 2000);
       return this.#listener.welcome(frame);
     }
@@ -200,6 +228,7 @@ export class Link {
     this.#over = true;
     clearTimeout(this.#openTimer);
     clearTimeout(this.#quietTimer);
+    clearTimeout(this.#outTimer);
     this.#listener.end({ error, returns });
   }
 
@@ -222,6 +251,15 @@ function tell(call: () => void): void {
       throw error;
     });
   }
+}
+
+function withoutToken(frame: Submit | Control): object {
+  return frame.type === "auth" ? { ...frame, token: "(hidden)" } : frame;
+}
+
+/** Return how many bytes a text takes. */
+export function sizeOf(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 function words(error: unknown): string {

@@ -47,23 +47,17 @@ type Converter = <F extends object>(frame: F) => F;
  * changes: each frame then says which `revision` it is about, or it is about the latest.
  */
 export class JobTexts {
-  #texts: readonly string[];
   #latest = 0;
   #converters = new Map<number, Converter>();
 
   constructor(texts: readonly string[]) {
-    this.#texts = texts;
     this.#converters.set(0, spanConverter(texts));
   }
 
-  append(text: string, revision: number): void {
-    this.revise((this.#texts[0] ?? "") + text, revision);
-  }
-
+  /** Note the whole text that the job has now; in a live job it has another number. */
   revise(text: string, revision: number): void {
-    this.#texts = [text];
     this.#latest = revision;
-    this.#converters.set(revision, spanConverter(this.#texts));
+    this.#converters.set(revision, spanConverter([text]));
   }
 
   /** Return a frame with its offsets in UTF-16. */

@@ -18,8 +18,8 @@ export interface ConnectOptions {
   /** How to come back after a loss; `false` not to. */
   reconnect?: boolean | ReconnectOptions;
   /**
-   * The tasks whose jobs are submitted again where the server that ran them is gone: `true` (the
-   * default) are the built-in ones, which can be repeated without harm; `false` none.
+   * The tasks whose jobs are submitted again where the server that ran them is gone. By default the
+   * built-in ones, which do nothing but compute; `true` is every task, `false` none.
    */
   resubmit?: boolean | readonly string[];
   /** How long a connection may take until the welcome, 10 s by default. */
@@ -46,7 +46,7 @@ export interface SubmitOptions {
  *   is a new one (false).
  * - `draining`: the server announced that it will close; running jobs may still end.
  * - `reconnecting`: it was lost, `cause` says how; try number `tries` begins in `delayMs`.
- * - `closed`: it is over, for `cause`.
+ * - `closed`: it is over, for `cause`, or by `close()` where there is none.
  */
 export interface ConnectionState {
   readonly phase: "connecting" | "open" | "draining" | "reconnecting" | "closed";

@@ -67,9 +67,11 @@ export class Replies {
     }
   }
 
-  /** Return the questions that are open, to be sent again. */
-  unanswered(): Control[] {
-    return [...this.#asked.values()].flat().map((question) => question.frame);
+  /** Return the questions that are open, or those like one, to be sent again. */
+  unanswered(op?: string, about?: string | null): Control[] {
+    const open = [...this.#asked.values()].flat().map((question) => question.frame);
+    if (op === undefined) return open;
+    return open.filter((frame) => frame.type === op && idOf(frame) === (about ?? undefined));
   }
 
   /** Fail everyone who waits. */
@@ -88,8 +90,11 @@ export class Replies {
 }
 
 function kindOfQuestion(frame: Control): string {
-  if (frame.type === "ping") return kindOf("ping", frame.n);
-  return kindOf(frame.type, "id" in frame ? frame.id : undefined);
+  return kindOf(frame.type, frame.type === "ping" ? frame.n : idOf(frame));
+}
+
+function idOf(frame: Control): string | undefined {
+  return "id" in frame ? (frame.id ?? undefined) : undefined;
 }
 
 function kindOf(op: string, about: string | number | null | undefined): string {

@@ -51,12 +51,12 @@ export interface Snapshot {
   partial_result: Record<string, unknown>;
 }
 
-/** A submit of any task; the fields of tasks that a deployment added are its own. */
-export type Submit =
-  | Process
-  | Batch
-  | Generate
-  | { type: string; id?: string; [field: string]: unknown };
+/** A submit of any task, as it is sent. */
+export interface Submit {
+  readonly type: string;
+  readonly id: string;
+  readonly [field: string]: unknown;
+}
 
 /** A frame about something that runs, or about the connection. */
 export type Control = Append | Revise | Cancel | Jobs | Resume | Auth | Ping;

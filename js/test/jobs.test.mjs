@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputRefused, JobCancelled, JobFailed, JobRejected } from "../../wsproc/web/wsproc.js";
-import { accepted, cancelled, completed, status, token } from "./fake-server.mjs";
+import { accepted, cancelled, completed, LIMITS, status, token } from "./fake-server.mjs";
 import { all, details, scripted } from "./helpers.mjs";
 
-const PROMPT = { prompt: "Once" };
+const PROMPT = { prompt: "Once", seed: 1 };
 
 // --- submitting ----------------------------------------------------------------------------------
 
@@ -75,6 +75,43 @@ test("what would confuse or end the connection is refused before it is sent", ()
     assert.deepEqual((await peer.frame()).id, first.id);
     assert.equal((await peer.frame()).type, "ping", "nothing else was sent");
   }));
+
+test("what came too fast for the server is sent again, submits and questions alike", () =>
+  scripted(async ({ client, peer }) => {
+    const job = client.generate(PROMPT);
+    const jobs = client.jobs();
+    const sent = [await peer.frame(), await peer.frame()];
+    const error = { code: "rate_limited", message: "", retryable: true, retry_after_ms: 1 };
+    const late = (re) => peer.send({ type: "error", error, re });
+    late({ type: "generate", id: job.id });
+    assert.deepEqual(await peer.frame(), sent[0]);
+    late({ type: "jobs" });
+    assert.deepEqual(await peer.frame(), sent[1]);
+    late(undefined); // too large to be read twice: it was a submit that has no answer
+    assert.deepEqual(await peer.frame(), sent[0]);
+    late({ type: "generate", id: job.id });
+    peer.send(accepted(job.id), completed(job.id, 2, { text: "" }));
+    peer.send({ type: "reply", op: "jobs", outcome: "ok", jobs: [] });
+    await Promise.all([job.result, jobs]);
+    client.ping();
+    assert.equal((await peer.frame()).type, "ping", "an answered one is not sent again");
+  }));
+
+test("no more is sent than the server takes", () =>
+  scripted(
+    async ({ client, peer }) => {
+      const begun = performance.now();
+      for (let n = 0; n < 60; n++) client.generate(PROMPT);
+      const ids = [];
+      for (let n = 0; n < 60; n++) ids.push((await peer.frame()).id);
+      assert.deepEqual(
+        ids,
+        Array.from({ length: 60 }, (_, n) => `js-${n + 1}`),
+      );
+      assert.ok(performance.now() - begun > 150, "50 at once, and then 50 a second");
+    },
+    { welcome: { limits: { ...LIMITS, max_messages_per_s: 50 } } },
+  ));
 
 // --- reading -------------------------------------------------------------------------------------
 
@@ -310,11 +347,16 @@ test("offsets follow the text that goes on", () =>
     const job = client.process({ text: "🙂 Ada", live: true });
     const chunk = (seq, revision, start, end) =>
       status(job.id, seq, "sentiment_progress", { revision, chunk_result: { start, end } });
-    const revised = job.revise("🙂🙂 Ada");
-    const appended = job.append(" 🙂!", { final: true });
     const ok = (op, revision) => ({ type: "reply", op, id: job.id, outcome: "ok", revision });
+    await peer.frame();
     peer.send(accepted(job.id), chunk(2, 0, 2, 5));
-    peer.send(ok("revise", 1), chunk(3, 1, 3, 6), ok("append", 2), chunk(4, 2, 7, 9));
+    const revised = job.revise("🙂🙂 Ada");
+    await peer.frame();
+    peer.send(ok("revise", 1), chunk(3, 1, 3, 6));
+    await revised;
+    const appended = job.append(" 🙂!", { final: true });
+    await peer.frame();
+    peer.send(ok("append", 2), chunk(4, 2, 7, 9));
     const result = { revision: 2, last: { start: 8, end: 9 } };
     peer.send(completed(job.id, 5, result));
     const events = await all(job);

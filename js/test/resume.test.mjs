@@ -16,7 +16,7 @@ import {
 } from "./fake-server.mjs";
 import { all, details, open, scripted } from "./helpers.mjs";
 
-const PROMPT = { prompt: "Once" };
+const PROMPT = { prompt: "Once", seed: 1 };
 const text = (events) => events.map((event) => event.text ?? "").join("");
 
 /** Take the next connection, and its `resume`. */
@@ -199,22 +199,117 @@ test("what is asked while there is no connection waits for it", () =>
     await assert.rejects(job.result, JobCancelled);
   }));
 
-test("a question in flight is asked again, an append is not: it might be taken twice", () =>
+test("a question in flight is asked again", () =>
   scripted(async ({ server, client, peer }) => {
-    const job = await begun({ client, peer }, { open: true });
     const asked = client.jobs();
-    const append = job.append("more", { final: true });
     await peer.frame();
-    assert.deepEqual(await peer.frame(), { type: "append", id: job.id, text: "more", final: true });
     peer.drop();
-    await assert.rejects(append, ConnectionLost);
     const [again] = await takeUp(server);
-    again.send(resumed({ [job.id]: known(4) }));
+    again.send(resumed({}));
     assert.deepEqual(await again.frame(), { type: "jobs" });
     again.send({ type: "reply", op: "jobs", outcome: "ok", jobs: [] });
     assert.deepEqual(await asked, []);
-    again.send(completed(job.id, 5, { text: "ab" }));
-    await job.result;
+  }));
+
+// --- input that goes on --------------------------------------------------------------------------
+
+const OPEN = { text: "🙂 first. ", open: true };
+
+/** Begin an open job whose append is lost with the connection, and take up the session. */
+async function appended({ server, client, peer }) {
+  const job = client.process(OPEN);
+  peer.send(accepted(job.id));
+  await peer.frame();
+  const append = job.append("🙂 second.", { final: true });
+  const sent = { type: "append", id: job.id, text: "🙂 second.", final: true };
+  assert.deepEqual(await peer.frame(), sent);
+  peer.drop();
+  const [again] = await takeUp(server);
+  again.send(resumed({ [job.id]: known(1) }));
+  assert.deepEqual(await again.frame(), { type: "jobs", id: job.id });
+  return { job, append, again, sent };
+}
+
+const info = (id, more) => {
+  const jobs = [{ id, task: "process", state: "running", last_seq: 1, ...more }];
+  return { type: "reply", op: "jobs", id, outcome: "ok", jobs };
+};
+
+test("an append that was taken before the loss is not sent again", () =>
+  scripted(async (all) => {
+    const { job, append, again } = await appended(all);
+    again.send(info(job.id, { text_length: 18, final: true }));
+    assert.equal((await append).outcome, "ok");
+    const chunk_result = { start: 11, end: 18 };
+    again.send(status(job.id, 2, "sentiment_progress", { chunk_result }));
+    for await (const event of job) {
+      assert.deepEqual(event.chunk_result, { start: 13, end: 20 });
+      break;
+    }
+  }));
+
+test("an append that never arrived is sent again", () =>
+  scripted(async (all) => {
+    const { job, append, again, sent } = await appended(all);
+    again.send(info(job.id, { text_length: 9, final: false }));
+    assert.deepEqual(await again.frame(), sent);
+    again.send({ type: "reply", op: "append", id: job.id, outcome: "ok" });
+    assert.equal((await append).outcome, "ok");
+  }));
+
+for (const [name, state, code] of [
+  ["ended meanwhile", { state: "done" }, "done"],
+  ["has a text that nobody here knows", { text_length: 12 }, "connection_lost"],
+]) {
+  test(`an append to a job that ${name} is told so`, () =>
+    scripted(async (all) => {
+      const { job, append, again } = await appended(all);
+      again.send(info(job.id, state));
+      await assert.rejects(append, { code });
+    }));
+}
+
+test("pieces go one after the other", () =>
+  scripted(async ({ client, peer }) => {
+    const job = client.process(OPEN);
+    peer.send(accepted(job.id));
+    await peer.frame();
+    const pieces = [job.append("one "), job.append("two ", { final: true })];
+    assert.equal((await peer.frame()).text, "one ");
+    client.ping();
+    assert.equal((await peer.frame()).type, "ping", "the second waits for the first's answer");
+    const ok = { type: "reply", op: "append", id: job.id, outcome: "ok" };
+    peer.send(ok);
+    assert.equal((await peer.frame()).text, "two ");
+    peer.send(ok);
+    await Promise.all(pieces);
+  }));
+
+test("an open job runs again with the text that it was given", () =>
+  scripted(async ({ server, client, peer }) => {
+    const job = client.process(OPEN);
+    peer.send(accepted(job.id));
+    await peer.frame();
+    const append = job.append("second.", { final: true });
+    await peer.frame();
+    peer.send({ type: "reply", op: "append", id: job.id, outcome: "ok" });
+    await append;
+    peer.drop();
+    const [again] = await takeUp(server);
+    again.send(resumed({}, "epoch_changed"));
+    const { open, text } = await again.frame();
+    assert.deepEqual([open, text], [false, "🙂 first. second."]);
+  }));
+
+test("a live job does not run again: its revisions would be counted anew", () =>
+  scripted(async ({ server, client, peer }) => {
+    const job = client.process({ text: "long enough", live: true });
+    peer.send(accepted(job.id));
+    await job.accepted;
+    peer.drop();
+    const [again] = await takeUp(server);
+    again.send(resumed({}, "epoch_changed"));
+    await assert.rejects(job.result, JobLost);
   }));
 
 // --- the session is gone -------------------------------------------------------------------------
@@ -314,6 +409,34 @@ test("a job whose stop was asked for does not run again", () =>
     assert.equal((await cancel).outcome, "unknown");
     await assert.rejects(job.result, JobLost);
   }));
+
+test("a generation gets a seed, so that it comes out the same", () =>
+  scripted(async ({ server, client, peer }) => {
+    const job = client.generate({ prompt: "Once" });
+    const { seed } = await peer.frame();
+    assert.ok(Number.isSafeInteger(seed) && seed >= 0);
+    peer.send(accepted(job.id));
+    await job.accepted;
+    peer.drop();
+    const [again] = await takeUp(server);
+    again.send(resumed({}, "epoch_changed"));
+    assert.equal((await again.frame()).seed, seed);
+  }));
+
+test("resubmit: true is every task", () =>
+  scripted(
+    async ({ server, client, peer }) => {
+      const job = client.submit("order", { what: "tea" });
+      await peer.frame();
+      peer.send(accepted(job.id));
+      await job.accepted;
+      peer.drop();
+      const [again] = await takeUp(server);
+      again.send(resumed({}, "epoch_changed"));
+      assert.deepEqual(await again.frame(), { type: "order", id: job.id, what: "tea" });
+    },
+    { resubmit: true },
+  ));
 
 test("a job of a task that is not known to be repeatable does not run again", () =>
   scripted(async ({ server, client, peer }) => {
@@ -478,6 +601,17 @@ test("a server that stays away is given up, with the first loss and the last try
     ],
   );
 });
+
+test("a server that does not answer resume is left for another try", () =>
+  scripted(
+    async ({ server, peer }) => {
+      peer.drop();
+      await takeUp(server);
+      const [again] = await takeUp(server);
+      again.send(resumed({}));
+    },
+    { openTimeoutMs: 100 },
+  ));
 
 test("a refusal on the way back ends the trying", () =>
   scripted(async ({ server, client, peer }) => {

@@ -862,69 +862,6 @@ type BatchEvent<R> = Snapshot | Ended<R>;
 type GenerateEvent = GenerationStarted | Snapshot | Token | Ended<GenerateResult>;
 type JobEvent<R = Record<string, unknown>> = JobStatus | Token | Ended<R>;
 
-/** One job as its user sees it: an async iterable of its events, its result, and its stop. */
-
-/** The events of a job for `addEventListener`; `detail` is the frame. */
-interface JobEventMap<R> {
-  token: CustomEvent<Token>;
-  status: CustomEvent<JobStatus>;
-  done: CustomEvent<Ended<R>>;
-  /** Instead of `done`, where the job was rejected or its end will not come. */
-  error: CustomEvent<unknown>;
-}
-/**
- * A job, made by `Client.process` and its sisters: an async iterable of its events, each given to one
- * reader, the terminal one last. It throws what `result` rejects with only where the end did not
- * come: JobRejected, JobLost, ProtocolError.
- *
- * Events wait until they are read, 1000 of them; over that waiting tokens are joined, and else the
- * oldest status is dropped and counted in `dropped`. The result is whole in any case. Breaking out of
- * `for await` stops nothing, since the result may still be wanted.
- */
-declare class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEventTarget<
-  JobEventMap<R>
-> {
-  #private;
-  readonly id: string;
-  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
-  readonly task: string;
-  /** Resolves once the server took the job; rejects with JobRejected, JobLost. */
-  readonly accepted: Promise<Accepted>;
-  /** Resolves to the result; rejects with JobRejected, JobCancelled, JobFailed, JobLost. */
-  readonly result: Promise<R>;
-  /** Resolves to the terminal frame, whichever it is; rejects with JobRejected, JobLost. */
-  readonly done: Promise<Ended<R>>;
-  /** The number of the last frame that came. */
-  lastSeq: number;
-  /** How often the job was submitted again because its server or its session was gone. */
-  restarts: number;
-  /** How many events were dropped because nobody read them. */
-  get dropped(): number;
-  [Symbol.asyncIterator](): AsyncGenerator<E, void, void>;
-  /**
-   * Yield the text of a `generate` job piece by piece, whole also where a part of the frames was
-   * missed; throw what `result` rejects with.
-   */
-  tokens(): AsyncGenerator<string, void, void>;
-  /** Ask the server to stop this job; resolves to its reply, the end follows in `done`. */
-  cancel(): Promise<CancelReply>;
-  /**
-   * Send more text of a job that was submitted with `open: true`; `final` ends its input. Rejects with
-   * InputRefused, or with ConnectionLost where the answer was missed: whether the text was taken is
-   * not known then.
-   */
-  append(
-    text: string | undefined,
-    {
-      final,
-    }?: {
-      final?: boolean | undefined;
-    },
-  ): Promise<InputReply>;
-  /** Send the new full text of a job that was submitted with `live: true`. Rejects with InputRefused. */
-  revise(text: string): Promise<InputReply>;
-}
-
 /**
  * Everything that this client throws or rejects with, as one tree. Each has a `code`, a stable word.
  *
@@ -1011,6 +948,69 @@ declare class JobFailed extends WsprocError {
 /** Return an error as it is to be told by a job that it ends. */
 declare function asJobLoss(jobId: string, error: unknown, why?: string): unknown;
 
+/** One job as its user sees it: an async iterable of its events, its result, and its stop. */
+
+/** The events of a job for `addEventListener`; `detail` is the frame. */
+interface JobEventMap<R> {
+  token: CustomEvent<Token>;
+  status: CustomEvent<JobStatus>;
+  done: CustomEvent<Ended<R>>;
+  /** Instead of `done`, where the job was rejected or its end will not come. */
+  error: CustomEvent<unknown>;
+}
+/**
+ * A job, made by `Client.process` and its sisters: an async iterable of its events, each given to one
+ * reader, the terminal one last. It throws what `result` rejects with only where the end did not
+ * come: JobRejected, JobLost, ProtocolError.
+ *
+ * Events wait until they are read, 1000 of them; over that waiting tokens are joined, and else the
+ * oldest status is dropped and counted in `dropped`. The result is whole in any case. Breaking out of
+ * `for await` stops nothing, since the result may still be wanted.
+ */
+declare class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEventTarget<
+  JobEventMap<R>
+> {
+  #private;
+  readonly id: string;
+  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
+  readonly task: string;
+  /** Resolves once the server took the job; rejects with JobRejected, JobLost. */
+  readonly accepted: Promise<Accepted>;
+  /** Resolves to the result; rejects with JobRejected, JobCancelled, JobFailed, JobLost. */
+  readonly result: Promise<R>;
+  /** Resolves to the terminal frame, whichever it is; rejects with JobRejected, JobLost. */
+  readonly done: Promise<Ended<R>>;
+  /** The number of the last frame that came. */
+  lastSeq: number;
+  /** How often the job was submitted again because its server or its session was gone. */
+  restarts: number;
+  /** How many events were dropped because nobody read them. */
+  get dropped(): number;
+  [Symbol.asyncIterator](): AsyncGenerator<E, void, void>;
+  /**
+   * Yield the text of a `generate` job piece by piece, whole also where a part of the frames was
+   * missed; throw what `result` rejects with.
+   */
+  tokens(): AsyncGenerator<string, void, void>;
+  /** Ask the server to stop this job; resolves to its reply, the end follows in `done`. */
+  cancel(): Promise<CancelReply>;
+  /**
+   * Send more text of a job that was submitted with `open: true`; `final` ends its input. Pieces go
+   * one after the other, and each once, also over a lost connection. Rejects with InputRefused where
+   * the job takes no more, and with ConnectionLost. A piece must not end inside of a surrogate pair.
+   */
+  append(
+    text: string | undefined,
+    {
+      final,
+    }?: {
+      final?: boolean | undefined;
+    },
+  ): Promise<InputReply>;
+  /** Send the new full text of a job that was submitted with `live: true`. Rejects with InputRefused. */
+  revise(text: string): Promise<InputReply>;
+}
+
 /** One WebSocket, from dialling to its end; nothing in here knows of jobs or of a next connection. */
 
 /** A token, or a function that is asked for one before each connection. */
@@ -1032,8 +1032,8 @@ interface ConnectOptions {
   /** How to come back after a loss; `false` not to. */
   reconnect?: boolean | ReconnectOptions;
   /**
-   * The tasks whose jobs are submitted again where the server that ran them is gone: `true` (the
-   * default) are the built-in ones, which can be repeated without harm; `false` none.
+   * The tasks whose jobs are submitted again where the server that ran them is gone. By default the
+   * built-in ones, which do nothing but compute; `true` is every task, `false` none.
    */
   resubmit?: boolean | readonly string[];
   /** How long a connection may take until the welcome, 10 s by default. */
@@ -1058,7 +1058,7 @@ interface SubmitOptions {
  *   is a new one (false).
  * - `draining`: the server announced that it will close; running jobs may still end.
  * - `reconnecting`: it was lost, `cause` says how; try number `tries` begins in `delayMs`.
- * - `closed`: it is over, for `cause`.
+ * - `closed`: it is over, for `cause`, or by `close()` where there is none.
  */
 interface ConnectionState {
   readonly phase: "connecting" | "open" | "draining" | "reconnecting" | "closed";

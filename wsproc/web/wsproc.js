@@ -178,6 +178,86 @@ function asJobLoss(jobId, error, why) {
 /** An EventTarget that knows its events. */
 const TypedEventTarget = EventTarget;
 
+/**
+ * More text for jobs whose input goes on: each piece in its turn, and once.
+ *
+ * An `append` must not be acted upon twice, and its answer may be lost with the connection. The next
+ * connection tells how long the job's text is, and by that whether the piece was taken.
+ */
+/** Appends to and revises the texts of one client's jobs. */
+class Feeder {
+  #ledger;
+  #ask;
+  constructor(ledger, ask) {
+    this.#ledger = ledger;
+    this.#ask = ask;
+  }
+  /** Add to a job's text. Rejects with InputRefused, ConnectionLost. */
+  append(name, piece) {
+    return this.#inTurn(name, async (entry) => {
+      const told = (reply) => {
+        if (reply.outcome === "ok")
+          entry?.feed(entry.text + (piece.text ?? ""), reply, piece.final);
+      };
+      for (;;) {
+        const frame = { type: "append", id: this.#ledger.wireId(name), ...piece };
+        try {
+          return await this.#ask(frame, { repeatable: false, told });
+        } catch (lost) {
+          if (!entry || !(lost instanceof ConnectionLost)) throw lost;
+          const reply = await this.#findOut(entry, piece, lost);
+          if (!reply) continue;
+          told(reply);
+          return reply;
+        }
+      }
+    });
+  }
+  /** Replace a job's text. Rejects with InputRefused, ConnectionLost. */
+  revise(name, text) {
+    return this.#inTurn(name, (entry) => {
+      const told = (reply) => {
+        if (reply.outcome === "ok") entry?.feed(text, reply, false);
+      };
+      return this.#ask({ type: "revise", id: this.#ledger.wireId(name), text }, { told });
+    });
+  }
+  async #inTurn(name, work) {
+    const entry = this.#ledger.entries.of(name);
+    const before = entry?.feeding;
+    const turn = (async () => {
+      await before;
+      return work(entry);
+    })();
+    if (entry) entry.feeding = turn.catch(() => {});
+    const reply = await turn;
+    if (reply.outcome !== "ok") throw new InputRefused(reply);
+    return reply;
+  }
+  /** Return what became of a piece whose answer was lost; null where it never arrived. */
+  async #findOut(entry, piece, lost) {
+    const { jobs } = await this.#ask({ type: "jobs", id: entry.wireId });
+    const [info] = jobs;
+    const reply = { type: "reply", op: "append", id: entry.job.id };
+    if (!info) return { ...reply, outcome: "unknown" };
+    if (info.state === "done") return { ...reply, outcome: "done" };
+    const before = charsOf(entry.text);
+    const whole = before + charsOf(piece.text ?? "");
+    if (info.text_length === whole && Boolean(info.final) === piece.final) {
+      const { revision } = info;
+      return { ...reply, outcome: "ok", text_length: whole, ...(revision != null && { revision }) };
+    }
+    if (info.text_length === before) return null;
+    throw lost;
+  }
+}
+/** Return how many characters a text has, as the server counts them. */
+function charsOf(text) {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
 function deferred() {
   let resolve;
   let reject;
@@ -315,20 +395,15 @@ function countBelow(sorted, limit) {
  * changes: each frame then says which `revision` it is about, or it is about the latest.
  */
 class JobTexts {
-  #texts;
   #latest = 0;
   #converters = new Map();
   constructor(texts) {
-    this.#texts = texts;
     this.#converters.set(0, spanConverter(texts));
   }
-  append(text, revision) {
-    this.revise((this.#texts[0] ?? "") + text, revision);
-  }
+  /** Note the whole text that the job has now; in a live job it has another number. */
   revise(text, revision) {
-    this.#texts = [text];
     this.#latest = revision;
-    this.#converters.set(revision, spanConverter(this.#texts));
+    this.#converters.set(revision, spanConverter([text]));
   }
   /** Return a frame with its offsets in UTF-16. */
   convert(frame) {
@@ -475,6 +550,8 @@ class Job extends TypedEventTarget {
   lastSeq = 0;
   /** How often the job was submitted again because its server or its session was gone. */
   restarts = 0;
+  /** @internal What the job's offsets speak of. */
+  texts;
   /** @internal Whether nobody wants the job to be run again. */
   unwanted = false;
   #desk;
@@ -483,7 +560,6 @@ class Job extends TypedEventTarget {
   #done = deferred();
   #events = new EventQueue();
   #delivered = new Delivered();
-  #texts;
   #toldChars = 0;
   #gapAllowed = false;
   #attached = false;
@@ -498,7 +574,7 @@ class Job extends TypedEventTarget {
     this.result = this.#result.promise;
     this.done = this.#done.promise;
     this.#desk = desk;
-    this.#texts = new JobTexts(texts);
+    this.texts = new JobTexts(texts);
   }
   /** How many events were dropped because nobody read them. */
   get dropped() {
@@ -534,21 +610,16 @@ class Job extends TypedEventTarget {
     return this.#desk.cancel(this.id);
   }
   /**
-   * Send more text of a job that was submitted with `open: true`; `final` ends its input. Rejects with
-   * InputRefused, or with ConnectionLost where the answer was missed: whether the text was taken is
-   * not known then.
+   * Send more text of a job that was submitted with `open: true`; `final` ends its input. Pieces go
+   * one after the other, and each once, also over a lost connection. Rejects with InputRefused where
+   * the job takes no more, and with ConnectionLost. A piece must not end inside of a surrogate pair.
    */
   append(text, { final = false } = {}) {
-    const input = text === undefined ? { final } : { text, final };
-    return this.#desk.append(this.id, input, ({ revision }) => {
-      if (text) this.#texts.append(text, revision ?? 0);
-    });
+    return this.#desk.append(this.id, text === undefined ? { final } : { text, final });
   }
   /** Send the new full text of a job that was submitted with `live: true`. Rejects with InputRefused. */
   revise(text) {
-    return this.#desk.revise(this.id, text, ({ revision }) => {
-      this.#texts.revise(text, revision ?? 0);
-    });
+    return this.#desk.revise(this.id, text);
   }
   // --- for the client ----------------------------------------------------------------------------
   /** @internal Whether the end has come, or will not come. */
@@ -586,7 +657,7 @@ class Job extends TypedEventTarget {
     const fresh = this.#delivered.fresh(frame);
     if (!fresh || fresh.type === "accepted") return;
     if (fresh.type === "done") return this.end(fresh);
-    const event = this.#texts.convert(fresh);
+    const event = this.texts.convert(fresh);
     this.#events.put(event);
     this.dispatchEvent(new CustomEvent(event.type, { detail: event }));
   }
@@ -603,7 +674,7 @@ class Job extends TypedEventTarget {
   }
   /** @internal Take the terminal frame. */
   end(frame) {
-    const event = this.#texts.convert(frame);
+    const event = this.texts.convert(frame);
     this.#over = true;
     this.#release();
     this.#events.end(event);
@@ -707,6 +778,40 @@ class Backoff {
   }
 }
 
+/**
+ * No more messages than the server takes: waiting here is better than being told to wait. Pure.
+ *
+ * A token bucket, as the server's: a message costs one token, a large one a token for each 16 KiB.
+ */
+const BYTES_A_TOKEN = 16 * 1024;
+class Pace {
+  #rate;
+  #burst;
+  #level;
+  #at = 0;
+  /** `rate` messages a second and as many at once; 0 is no limit. */
+  constructor(rate) {
+    this.#rate = rate;
+    this.#burst = Math.max(rate, 1);
+    this.#level = this.#burst;
+  }
+  /**
+   * Return 0 for a message of `bytes` that may be sent now, else the milliseconds until it may.
+   * `now` is in milliseconds on any one steady clock.
+   */
+  take(bytes, now) {
+    if (this.#rate <= 0) return 0;
+    const gained = (Math.max(0, now - this.#at) * this.#rate) / 1000;
+    this.#level = Math.min(this.#burst, this.#level + gained);
+    this.#at = now;
+    const cost = Math.min(Math.max(1, bytes / BYTES_A_TOKEN), this.#burst);
+    const missing = cost - this.#level;
+    if (missing > 1e-9) return (missing * 1000) / this.#rate;
+    this.#level -= cost;
+    return 0;
+  }
+}
+
 /** One WebSocket, from dialling to its end; nothing in here knows of jobs or of a next connection. */
 const SUBPROTOCOL = "wsproc.v1";
 const BEARER = "wsproc.bearer.";
@@ -720,6 +825,9 @@ class Link {
   #welcomed = false;
   #over = false;
   #words = "";
+  #pace = new Pace(0);
+  #outbox = [];
+  #outTimer;
   #openTimer;
   #quietTimer;
   #heardAt = 0;
@@ -729,17 +837,18 @@ class Link {
     this.#listener = listener;
     this.#openTimer = setTimeout(() => {
       const message = `${dialer.url} said nothing within ${dialer.openTimeoutMs / 1000} s`;
-      this.#end(new ConnectFailed(message, { retryable: true }), true);
-      this.#hangUp(1000, "");
+      this.fail(new ConnectFailed(message, { retryable: true }), true);
     }, dialer.openTimeoutMs);
     void this.#dial();
   }
-  /** Send a frame. What is sent to a connection that is ending goes nowhere, and nothing throws. */
+  /**
+   * Send a frame, at the server's pace. What is sent to a connection that is ending goes nowhere, and
+   * nothing throws.
+   */
   send(frame) {
-    if (this.#over || !this.#socket) return;
-    this.#socket.send(JSON.stringify(frame));
-    const { onSend } = this.#dialer;
-    if (onSend) tell(() => onSend(frame.type === "auth" ? { ...frame, token: "(hidden)" } : frame));
+    if (this.#over) return;
+    this.#outbox.push(frame);
+    if (this.#outbox.length === 1) this.#sendOn();
   }
   /** Close the connection; its end is told once the server agrees, or after two seconds. */
   close(code = 1000, reason = "") {
@@ -753,6 +862,27 @@ class Link {
       patience.unref?.();
     }
     this.#hangUp(code, reason);
+  }
+  /** End the connection for a reason of this side's. */
+  fail(error, returns) {
+    this.#end(error, returns);
+    this.#hangUp(1000, "");
+  }
+  #sendOn() {
+    for (;;) {
+      const [frame] = this.#outbox;
+      if (!frame || this.#over || !this.#socket) return;
+      const text = JSON.stringify(frame);
+      const waitMs = this.#pace.take(sizeOf(text), performance.now());
+      if (waitMs > 0) {
+        this.#outTimer = setTimeout(() => this.#sendOn(), waitMs);
+        return;
+      }
+      this.#outbox.shift();
+      this.#socket.send(text);
+      const { onSend } = this.#dialer;
+      if (onSend) tell(() => onSend(withoutToken(frame)));
+    }
   }
   // --- dialling ----------------------------------------------------------------------------------
   async #dial() {
@@ -782,8 +912,7 @@ class Link {
   #authorize() {
     if (this.#token === undefined) {
       const message = `${this.#dialer.url} asks for a token; give one as the option token`;
-      this.#end(new ConnectFailed(message, { unauthorized: true }), false);
-      this.#hangUp(1000, "");
+      this.fail(new ConnectFailed(message, { unauthorized: true }), false);
     } else {
       this.send({ type: "auth", token: this.#token });
     }
@@ -812,6 +941,7 @@ class Link {
       if ("auth" in frame) return this.#authorize();
       this.#welcomed = true;
       clearTimeout(this.#openTimer);
+      this.#pace = new Pace(frame.limits.max_messages_per_s ?? 0);
       this.#watch(frame.heartbeat_s * 2000);
       return this.#listener.welcome(frame);
     }
@@ -858,6 +988,7 @@ class Link {
     this.#over = true;
     clearTimeout(this.#openTimer);
     clearTimeout(this.#quietTimer);
+    clearTimeout(this.#outTimer);
     this.#listener.end({ error, returns });
   }
   /** Close the socket; where a library can, cut it if the peer does not answer. */
@@ -878,6 +1009,13 @@ function tell(call) {
       throw error;
     });
   }
+}
+function withoutToken(frame) {
+  return frame.type === "auth" ? { ...frame, token: "(hidden)" } : frame;
+}
+/** Return how many bytes a text takes. */
+function sizeOf(text) {
+  return new TextEncoder().encode(text).length;
 }
 function words(error) {
   return error instanceof Error ? error.message : String(error);
@@ -912,6 +1050,7 @@ class Keeper {
   #closing = false;
   #refreshed = false;
   #lost = null;
+  #resumeTimer;
   #hurry = () => {};
   constructor(dialer, ledger, reconnect, tell) {
     this.#dialer = dialer;
@@ -963,7 +1102,7 @@ class Keeper {
     this.#link?.close();
     this.#hurry();
     this.#ledger.fail(error);
-    this.#become("closed", { cause: error });
+    this.#become("closed", { cause: this.#closing ? null : error });
     this.#opened.reject(error);
     this.#closed.resolve(error);
   }
@@ -975,9 +1114,10 @@ class Keeper {
       welcome: (frame) => this.#welcomed(frame),
       frame: (frame) => this.#take(frame),
       end: (end) => {
-        this.#ready = false;
+        clearTimeout(this.#resumeTimer);
         if (end.error instanceof ConnectionLost) this.#lost = end.error;
-        this.#ledger.interrupt(end.error);
+        if (this.#ready) this.#ledger.interrupt(end.error);
+        this.#ready = false;
         ended.resolve(end);
       },
     });
@@ -1025,6 +1165,10 @@ class Keeper {
     const most = Math.floor(frame.limits.max_frame_bytes / 2 / BYTES_OF_AN_ID);
     const after = this.#ledger.after(most);
     this.#link?.send({ type: "resume", session: this.#session, after });
+    this.#resumeTimer = setTimeout(() => {
+      const silent = new ConnectFailed("the server did not answer `resume`", { retryable: true });
+      this.#link?.fail(silent, true);
+    }, this.#dialer.openTimeoutMs);
   }
   #take(frame) {
     if (frame.type === "goaway") return this.#announce(frame);
@@ -1037,13 +1181,14 @@ class Keeper {
   #resumed(reply) {
     const lost = this.#lost ?? new ConnectionLost(1006);
     const now = performance.now();
+    clearTimeout(this.#resumeTimer);
     if (reply?.outcome === "ok") {
-      this.#stand(true);
       this.#carryOut(this.#ledger.resumed(reply.jobs ?? {}, lost, now));
+      this.#stand(true);
     } else {
       this.#session = this.welcome?.session ?? null;
-      this.#stand(false);
       this.#carryOut(this.#ledger.forgotten(lost, now));
+      this.#stand(false);
     }
   }
   #stand(resumed) {
@@ -1060,11 +1205,12 @@ class Keeper {
   #carryOut({ send, later }) {
     const link = this.#link;
     for (const frame of send) link?.send(frame);
-    if (!later) return;
-    const again = () => {
-      if (link === this.#link && this.#ledger.isWaiting(later.entry)) link?.send(later.entry.frame);
-    };
-    setTimeout(again, later.delayMs * (1 + Math.random() / 2));
+    for (const { again, delayMs } of later) {
+      const send = () => {
+        if (link === this.#link) for (const frame of again()) link?.send(frame);
+      };
+      setTimeout(send, delayMs * (1 + Math.random() / 2));
+    }
   }
   #become(phase, more) {
     this.state = { phase, ...NOTHING_MORE, ...more };
@@ -1074,6 +1220,102 @@ class Keeper {
 /** Whether a close code says that connecting again does not help. */
 function isFinal(closeCode) {
   return closeCode >= 4400 && closeCode < 4500;
+}
+
+/** One submit, from its call to its job's end, over all connections that this takes. Pure. */
+/** How often one job is submitted again: one that takes the server down each time must end. */
+const MAX_RESTARTS = 10;
+class Entry {
+  job;
+  /** What the job is called on the wire; its user knows it as `job.id`. */
+  wireId;
+  /** The submit as it is to be sent now. */
+  frame;
+  /** Whether the present submission was accepted. */
+  accepted = false;
+  /** When the first one was: the job's `timeout_ms` counts from there. */
+  acceptedAt = null;
+  repeatedAt = 0;
+  /** The end that the server gave the job by itself, held back while it may be run again. */
+  stopped = null;
+  /** Resolves when the last piece of input is taken: they go one after the other. */
+  feeding = Promise.resolve();
+  #fields;
+  constructor(job, frame) {
+    this.job = job;
+    this.wireId = job.id;
+    this.frame = frame;
+    this.#fields = frame;
+  }
+  /** The text of the job so far, as the server has it. */
+  get text() {
+    return String(this.#fields.text ?? "");
+  }
+  /** Note the text that the job has now. Once it is `final` the job is one like others. */
+  feed(text, { revision }, final) {
+    const whole = final ? { open: false, live: false } : {};
+    this.#fields = { ...this.#fields, ...whole, text };
+    this.job.texts.revise(text, revision ?? 0);
+  }
+  /**
+   * Whether the job may be run again: by its task, for its user, and not too often. A live one may
+   * not, since its revisions would be counted anew.
+   */
+  isRepeatable(tasks) {
+    const { task, unwanted, restarts } = this.job;
+    return tasks.has(task) && !this.#fields.live && !unwanted && restarts < MAX_RESTARTS;
+  }
+  /** Begin another run of the job, and return its submit. */
+  rewind(now) {
+    this.job.rewind();
+    this.accepted = false;
+    this.stopped = null;
+    this.repeatedAt = now;
+    this.frame = { ...this.#fields, ...this.#timeLeft(now), id: this.wireId };
+    return this.frame;
+  }
+  #timeLeft(now) {
+    const { timeout_ms } = this.#fields;
+    if (typeof timeout_ms !== "number" || this.acceptedAt === null) return {};
+    return { timeout_ms: Math.max(1, Math.floor(timeout_ms - (now - this.acceptedAt))) };
+  }
+}
+/** All submits of one client, under the ids that they have on the wire, in their order. */
+class Entries {
+  #byWireId = new Map();
+  [Symbol.iterator]() {
+    return [...this.#byWireId.values()][Symbol.iterator](); // it may change while it is gone through
+  }
+  add(entry) {
+    this.#byWireId.set(entry.wireId, entry);
+  }
+  drop(entry) {
+    this.#byWireId.delete(entry.wireId);
+  }
+  clear() {
+    const all = [...this];
+    this.#byWireId.clear();
+    return all;
+  }
+  /** Return the submit that has this id on the wire. */
+  find(wireId) {
+    return this.#byWireId.get(wireId ?? "");
+  }
+  /** Return the submit of a job that has not ended, by its user's name for it. */
+  of(name) {
+    const entry = this.#byWireId.get(name);
+    return entry?.job.id === name ? entry : [...this].find(({ job }) => job.id === name);
+  }
+  /** Return what the user calls the job that has this id on the wire. */
+  name(wireId) {
+    return this.find(wireId)?.job.id ?? wireId;
+  }
+  /** Give a job another id on the wire: its old one names its old end. */
+  rename(entry) {
+    this.drop(entry);
+    entry.wireId = `${entry.job.id.slice(0, 60)}.${entry.job.restarts + 1}`;
+    this.add(entry);
+  }
 }
 
 /**
@@ -1117,9 +1359,11 @@ class Replies {
       else this.#asked.delete(kind);
     }
   }
-  /** Return the questions that are open, to be sent again. */
-  unanswered() {
-    return [...this.#asked.values()].flat().map((question) => question.frame);
+  /** Return the questions that are open, or those like one, to be sent again. */
+  unanswered(op, about) {
+    const open = [...this.#asked.values()].flat().map((question) => question.frame);
+    if (op === undefined) return open;
+    return open.filter((frame) => frame.type === op && idOf(frame) === (about ?? undefined));
   }
   /** Fail everyone who waits. */
   fail(error) {
@@ -1135,8 +1379,10 @@ class Replies {
   }
 }
 function kindOfQuestion(frame) {
-  if (frame.type === "ping") return kindOf("ping", frame.n);
-  return kindOf(frame.type, "id" in frame ? frame.id : undefined);
+  return kindOf(frame.type, frame.type === "ping" ? frame.n : idOf(frame));
+}
+function idOf(frame) {
+  return "id" in frame ? (frame.id ?? undefined) : undefined;
 }
 function kindOf(op, about) {
   return `${op} ${about ?? ""}`;
@@ -1157,26 +1403,25 @@ function kindOf(op, about) {
  *   under the old name, and no event twice.
  * - A job that may not be repeated, or whose stop was asked for, is lost then.
  */
-/** How often one job is submitted again: one that takes the server down each time must end. */
-const MAX_RESTARTS = 10;
 /** How long a busy server is asked to take a job back before the job is lost. */
 const REPEAT_PATIENCE_MS = 300_000;
 /** Of how many ended jobs the last number is told in `resume`, so that they are not replayed. */
 const ENDS_KEPT = 1000;
-const NOTHING = { send: [] };
+const CONTROLS = new Set(["append", "revise", "cancel", "jobs", "ping"]);
+const NOTHING = { send: [], later: [] };
 /** The jobs and questions of one client. Times (`now`) are milliseconds on any one steady clock. */
 class Ledger {
   /** Whether the present connection's end was announced, with an invitation to come back. */
   draining = false;
+  entries = new Entries();
   replies = new Replies();
   #repeat;
   #returns;
-  #entries = new Map();
   #ended = new Map();
   #nextId = 1;
   /** `repeat`: the tasks that may run twice; without `returns` nothing waits for a next connection. */
   constructor(repeat, returns) {
-    this.#repeat = new Set(repeat);
+    this.#repeat = repeat;
     this.#returns = returns;
   }
   // --- what is asked -----------------------------------------------------------------------------
@@ -1184,40 +1429,27 @@ class Ledger {
   newId() {
     for (;;) {
       const id = `js-${this.#nextId++}`;
-      if (!this.#ofName(id) && !this.#ended.has(id)) return id;
+      if (!this.entries.of(id) && !this.#ended.has(id)) return id;
     }
   }
-  /** Whether a job of this name is not over. */
-  has(name) {
-    return this.#ofName(name) !== undefined;
-  }
   /** Note a job that is about to be submitted. */
-  add(job, frame) {
-    this.#entries.set(job.id, {
-      job,
-      original: frame,
-      frame,
-      wireId: job.id,
-      accepted: false,
-      acceptedAt: null,
-      repeatedAt: 0,
-      stopped: null,
-    });
+  submit(job, frame) {
+    this.entries.add(new Entry(job, frame));
     this.#ended.delete(job.id);
+  }
+  /** Whether jobs of a task may come to be run a second time. */
+  mayRepeat(task) {
+    return this.#returns && this.#repeat.has(task);
   }
   /** Note that nobody wants a job, or with "*" any, to be run again. */
   giveUp(name) {
-    for (const { job } of this.#entries.values()) {
+    for (const { job } of this.entries) {
       if (name === "*" || name === job.id) job.unwanted = true;
     }
   }
   /** Return what a job is called on the wire. */
   wireId(name) {
-    return this.#ofName(name)?.wireId ?? name;
-  }
-  /** Whether a submit that was to be sent later is still to be sent. */
-  isWaiting(entry) {
-    return this.#entries.get(entry.wireId) === entry && !entry.accepted;
+    return this.entries.of(name)?.wireId ?? name;
   }
   // --- what comes in -----------------------------------------------------------------------------
   /** Hand a frame to whom it is for; return what is to be sent. Throws ProtocolError. */
@@ -1226,7 +1458,7 @@ class Ledger {
       case "accepted":
         return this.#accept(frame, now);
       case "rejected":
-        return this.#reject(frame.id ?? "", frame.error, now);
+        return this.#reject(frame.id, frame.error, now);
       case "status":
       case "token":
       case "done":
@@ -1238,14 +1470,13 @@ class Ledger {
         this.replies.answer(frame, frame);
         return NOTHING;
       case "error":
-        this.replies.refuse(frame);
-        return this.#reject(frame.re?.id ?? "", frame.error, now);
+        return this.#note(frame, now);
       default: // heartbeats; and what later servers may add
         return NOTHING;
     }
   }
   #accept(frame, now) {
-    const entry = this.#entries.get(frame.id);
+    const entry = this.entries.find(frame.id);
     if (!entry || entry.accepted) return NOTHING; // or a replayed one
     if (frame.seq !== 1 && !frame.duplicate) {
       throw new ProtocolError(`job ${frame.id}: accepted must be frame 1, it is ${frame.seq}`);
@@ -1256,7 +1487,7 @@ class Ledger {
     return NOTHING;
   }
   #reject(wireId, error, now) {
-    const entry = this.#entries.get(wireId);
+    const entry = this.entries.find(wireId);
     if (!entry || entry.accepted) return NOTHING;
     if (error.code === "draining" && this.#returns) {
       this.draining = true; // it is sent again on the next connection
@@ -1264,18 +1495,42 @@ class Ledger {
     }
     const rejected = new JobRejected(entry.job.id, error);
     if (!entry.job.restarts) {
-      this.#drop(entry);
+      this.entries.drop(entry);
       entry.job.fail(rejected);
-    } else if (error.retryable && now - entry.repeatedAt < REPEAT_PATIENCE_MS) {
-      return { send: [], later: { entry, delayMs: error.retry_after_ms ?? 1000 } };
-    } else {
-      const gone = new ConnectionLost(1006, rejected.message);
-      this.#lose(entry, gone, `not taken back: ${rejected.message}`);
+      return NOTHING;
     }
+    if (error.retryable && now - entry.repeatedAt < REPEAT_PATIENCE_MS) {
+      return { send: [], later: [this.#later(entry, error)] };
+    }
+    const gone = new ConnectionLost(1006, rejected.message);
+    this.#lose(entry, gone, `not taken back: ${rejected.message}`);
     return NOTHING;
   }
+  /** Send again what came too fast; take an error about a submit or a question for its answer. */
+  #note(frame, now) {
+    const { error, re } = frame;
+    if (error.code !== "rate_limited") {
+      this.replies.refuse(frame);
+      return this.#reject(re?.id, error, now);
+    }
+    const delayMs = error.retry_after_ms ?? 1000;
+    const { type = "", id } = re ?? {};
+    if (CONTROLS.has(type ?? "")) {
+      const again = () => this.replies.unanswered(type ?? "", id);
+      return { send: [], later: [{ again, delayMs }] };
+    }
+    // Of a message that is too large to be read twice not even the id is told: any open one it was.
+    const open = [...this.entries].filter((entry) => !entry.accepted);
+    const meant = open.filter(({ wireId }) => id === undefined || id === wireId);
+    return { send: [], later: meant.map((entry) => this.#later(entry, error)) };
+  }
+  #later(entry, error) {
+    const waits = () => this.entries.find(entry.wireId) === entry && !entry.accepted;
+    const again = () => (waits() ? [entry.frame] : []);
+    return { again, delayMs: error.retry_after_ms ?? 1000 };
+  }
   #handOn(frame, now) {
-    const entry = this.#entries.get(frame.id);
+    const entry = this.entries.find(frame.id);
     if (!entry?.accepted) return NOTHING;
     const { job, wireId } = entry;
     const named = frame.id === job.id ? frame : { ...frame, id: job.id };
@@ -1285,13 +1540,29 @@ class Ledger {
     } catch (error) {
       if (!(error instanceof Diverged)) throw error;
       this.#lose(entry, new ConnectionLost(1006, error.message), error.message);
-      return { send: [{ type: "cancel", id: wireId }] };
+      return { send: [{ type: "cancel", id: wireId }], later: [] };
     }
     if (job.over) {
-      this.#drop(entry);
+      this.entries.drop(entry);
       this.#remember(wireId, frame.seq);
     }
     return NOTHING;
+  }
+  /** Return a reply under the names that the jobs have for their user. */
+  #renamed(reply) {
+    const name = (id) => this.entries.name(id);
+    switch (reply.op) {
+      case "cancel": {
+        const ids = reply.ids && { ids: reply.ids.map(name) };
+        return { ...reply, id: name(reply.id), ...ids };
+      }
+      case "jobs":
+        return { ...reply, jobs: reply.jobs.map((job) => ({ ...job, id: name(job.id) })) };
+      case "resume":
+        return reply;
+      default:
+        return { ...reply, id: name(reply.id) };
+    }
   }
   // --- a loss, and what follows it ---------------------------------------------------------------
   /** The connection is gone, and is being made again. */
@@ -1301,7 +1572,7 @@ class Ledger {
   }
   /** Return the last number seen of each job, for `resume`: `most` of them, the live first. */
   after(most) {
-    const accepted = [...this.#entries.values()].filter((entry) => entry.accepted);
+    const accepted = [...this.entries].filter((entry) => entry.accepted);
     const live = accepted.map((entry) => [entry.wireId, entry.job.lastSeq]);
     const ended = [...this.#ended].reverse();
     return Object.fromEntries([...live, ...ended].slice(0, most)); // any name is an own property
@@ -1309,83 +1580,56 @@ class Ledger {
   /** The session goes on; return what is to be sent again. */
   resumed(known, lost, now) {
     const send = [];
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.entries) {
       const there = Object.hasOwn(known, entry.wireId) ? known[entry.wireId] : undefined;
-      if (entry.stopped) send.push(...this.#repeatOrEnd(entry, lost, now, ""));
-      else if (there) this.#goOn(entry, there.recovered);
-      else if (!entry.accepted) send.push(entry.frame);
-      else send.push(...this.#repeatOrEnd(entry, lost, now, "the server knows it no more"));
+      if (entry.stopped || (!there && entry.accepted)) {
+        send.push(...this.#repeatOrEnd(entry, lost, now, "the server knows it no more"));
+      } else if (!there) send.push(entry.frame);
+      else if (!there.recovered) expectGap(entry);
     }
-    return { send: [...send, ...this.replies.unanswered()] };
+    return { send: [...send, ...this.replies.unanswered()], later: [] };
   }
   /** The session is gone; return what is to be sent again on the new one. */
   forgotten(lost, now) {
     const send = [];
     this.#ended.clear();
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.entries) {
       if (!entry.accepted && !entry.stopped) send.push(entry.frame);
       else
         send.push(...this.#repeatOrEnd(entry, lost, now, "the server has forgotten the session"));
     }
-    return { send: [...send, ...this.replies.unanswered()] };
+    return { send: [...send, ...this.replies.unanswered()], later: [] };
   }
   /** No connection will come any more: tell everyone who waits. */
   fail(error) {
-    const entries = [...this.#entries.values()];
-    this.#entries.clear();
-    for (const { job, stopped } of entries) {
+    for (const { job, stopped } of this.entries.clear()) {
       if (stopped) job.end(stopped);
       else job.fail(error);
     }
     this.replies.fail(error);
-  }
-  /** A job's frames will be replayed; where some are not kept, one stands for them. */
-  #goOn(entry, recovered) {
-    if (recovered) return;
-    if (!entry.accepted) {
-      entry.accepted = true;
-      entry.job.accept({
-        type: "accepted",
-        id: entry.job.id,
-        position: 0,
-        eta_ms: null,
-        duplicate: true,
-      });
-    }
-    entry.job.allowGap();
   }
   // --- running a job again -----------------------------------------------------------------------
   /** Whether an end is the server's own, and the job can be run again instead. */
   #isToReturn(entry, frame) {
     const byItself =
       frame.type === "done" && frame.status === "cancelled" && frame.reason !== "client";
-    return byItself && this.#returns && this.#mayRepeat(entry);
+    return byItself && this.#returns && entry.isRepeatable(this.#repeat);
   }
   /** Keep an end to oneself; run the job again, but not on a connection that is ending. */
   #holdBack(entry, end, now) {
     entry.stopped = end;
     if (this.draining) return NOTHING;
     const gone = new ConnectionLost(1006, `the server stopped the job (${end.reason})`);
-    return { send: this.#repeatOrEnd(entry, gone, now, gone.message) };
-  }
-  #mayRepeat({ job, frame }) {
-    const fields = frame;
-    const fedLater = fields.open || fields.live;
-    return this.#repeat.has(job.task) && !fedLater && !job.unwanted && job.restarts < MAX_RESTARTS;
+    return { send: this.#repeatOrEnd(entry, gone, now, gone.message), later: [] };
   }
   /** Return the submit that runs a job again; where there is none, end the job. */
   #repeatOrEnd(entry, lost, now, why) {
-    if (this.#mayRepeat(entry)) {
-      if (entry.stopped) this.#rename(entry);
-      entry.job.rewind();
-      entry.frame = { ...entry.original, ...timeLeft(entry, now), id: entry.wireId };
-      entry.accepted = false;
-      entry.stopped = null;
-      entry.repeatedAt = now;
-      return [entry.frame];
+    if (entry.isRepeatable(this.#repeat)) {
+      if (entry.stopped) this.entries.rename(entry);
+      return [entry.rewind(now)];
     }
     if (entry.stopped) {
-      this.#drop(entry);
+      this.entries.drop(entry);
       entry.job.end(entry.stopped);
     } else {
       this.#lose(entry, lost, why);
@@ -1393,37 +1637,8 @@ class Ledger {
     return [];
   }
   #lose(entry, lost, why) {
-    this.#drop(entry);
+    this.entries.drop(entry);
     entry.job.fail(new JobLost(entry.job.id, lost, why));
-  }
-  // --- names -------------------------------------------------------------------------------------
-  #ofName(name) {
-    const entry = this.#entries.get(name);
-    if (entry?.job.id === name) return entry;
-    return [...this.#entries.values()].find(({ job }) => job.id === name);
-  }
-  /** Give a job another id on the wire: its old one names its old end. */
-  #rename(entry) {
-    this.#entries.delete(entry.wireId);
-    entry.wireId = `${entry.job.id.slice(0, 60)}.${entry.job.restarts + 1}`;
-    this.#entries.set(entry.wireId, entry);
-  }
-  /** Return a reply under the names that the jobs have for their user. */
-  #renamed(reply) {
-    const name = (id) => this.#entries.get(id)?.job.id ?? id;
-    switch (reply.op) {
-      case "cancel": {
-        const ids = reply.ids && { ids: reply.ids.map(name) };
-        return { ...reply, id: name(reply.id), ...ids };
-      }
-      case "jobs":
-        return { ...reply, jobs: reply.jobs.map((job) => ({ ...job, id: name(job.id) })) };
-      default:
-        return reply;
-    }
-  }
-  #drop(entry) {
-    this.#entries.delete(entry.wireId);
   }
   #remember(wireId, seq) {
     this.#ended.set(wireId, seq);
@@ -1431,17 +1646,24 @@ class Ledger {
     if (this.#ended.size > ENDS_KEPT && oldest !== undefined) this.#ended.delete(oldest);
   }
 }
-/** Return what is left of a job's time: `timeout_ms` counts from the first acceptance. */
-function timeLeft({ original, acceptedAt }, now) {
-  const { timeout_ms } = original;
-  if (typeof timeout_ms !== "number" || acceptedAt === null) return {};
-  return { timeout_ms: Math.max(1, Math.floor(timeout_ms - (now - acceptedAt))) };
+/** Let a job skip what the server did not keep of it, perhaps its `accepted` too. */
+function expectGap(entry) {
+  const { job } = entry;
+  if (!entry.accepted) {
+    entry.accepted = true;
+    job.accept({ type: "accepted", id: job.id, position: 0, eta_ms: null, duplicate: true });
+  }
+  job.allowGap();
 }
 
 /** What a user holds: a client, which submits jobs and asks questions. */
 /** The page that this runs in; in Node it has no events. */
 const page = globalThis;
+/** The built-in tasks: running one of their jobs twice does nothing but cost time. */
 const BUILT_IN = ["process", "batch", "generate"];
+const EVERY_TASK = { has: () => true };
+/** Seeds are drawn below this: whole numbers that a number of JavaScript keeps exact. */
+const SEEDS = 2 ** 53;
 const JOB_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
 /**
  * A client of one server; made by `connect`. Many jobs may run on it at once.
@@ -1457,15 +1679,17 @@ class Client extends TypedEventTarget {
   closed;
   #ledger;
   #keeper;
+  #feeder;
   #nextPing = 1;
   /** @internal Use `connect`. */
   constructor(url, options) {
     super();
-    const { reconnect = true, resubmit = true, signal } = options;
+    const { reconnect = true, resubmit = BUILT_IN, signal } = options;
     this.url = url.replace(/^http/, "ws");
     const dialer = dialerOf(this.url, options);
-    const repeat = resubmit === true ? BUILT_IN : resubmit || [];
+    const repeat = resubmit === true ? EVERY_TASK : new Set(resubmit || []);
     this.#ledger = new Ledger(repeat, reconnect !== false);
+    this.#feeder = new Feeder(this.#ledger, this.#ask);
     const policy = reconnect === true ? {} : reconnect || null;
     this.#keeper = new Keeper(dialer, this.#ledger, policy, (state) => {
       this.dispatchEvent(new CustomEvent("state", { detail: state }));
@@ -1500,7 +1724,10 @@ class Client extends TypedEventTarget {
   }
   /** Submit a `prompt` to be continued; see `Job.tokens`. */
   generate(fields, options) {
-    return this.submit("generate", fields, options);
+    // With a seed of its own the text comes out the same where the job has to be run again.
+    const again = this.#ledger.mayRepeat("generate");
+    const seed = again ? { seed: Math.floor(Math.random() * SEEDS) } : {};
+    return this.submit("generate", { ...seed, ...fields }, options);
   }
   /**
    * Submit a job of any task that the server has, and return it at once: whether it is taken tell
@@ -1518,7 +1745,7 @@ class Client extends TypedEventTarget {
     else if (signal?.aborted) job.fail(signal.reason);
     else if (refusal) job.fail(refusal);
     else {
-      this.#ledger.add(job, frame);
+      this.#ledger.submit(job, frame);
       if (signal) job.stopOn(signal);
       this.#keeper.submit(frame);
     }
@@ -1564,27 +1791,16 @@ class Client extends TypedEventTarget {
   }
   #desk = {
     cancel: (id) => this.cancel(id),
-    append: (id, input, taken) => {
-      const frame = { type: "append", id: this.#ledger.wireId(id), ...input };
-      return this.#input(frame, taken, { repeatable: false });
-    },
-    revise: (id, text, taken) => {
-      return this.#input({ type: "revise", id: this.#ledger.wireId(id), text }, taken);
-    },
+    append: (id, piece) => this.#feeder.append(id, piece),
+    revise: (id, text) => this.#feeder.revise(id, text),
   };
-  async #input(frame, taken, options) {
-    const told = (reply) => reply.outcome === "ok" && taken(reply);
-    const reply = await this.#ask(frame, { ...options, told });
-    if (reply.outcome !== "ok") throw new InputRefused(reply);
-    return reply;
-  }
-  #ask(frame, options) {
+  #ask = (frame, options) => {
     const { over } = this.#keeper;
     if (over) return optional(Promise.reject(over.error));
     const answer = this.#ledger.replies.expect(frame, options);
     this.#keeper.send(frame);
     return answer;
-  }
+  };
   /** Refuse here what would confuse or end the connection. */
   #refusal(id, message) {
     const refuse = (code, words) =>
@@ -1600,10 +1816,10 @@ class Client extends TypedEventTarget {
         `id: 1 to 64 of A-Z a-z 0-9 _ . : -, this is ${id.slice(0, 80)}`,
       );
     }
-    if (this.#ledger.has(id)) {
+    if (this.#ledger.entries.of(id)) {
       return refuse("id_conflict", `a job with the id ${id} is running in this session`);
     }
-    const size = new TextEncoder().encode(message).length;
+    const size = sizeOf(message);
     const most = this.welcome.limits.max_frame_bytes;
     if (size <= most) return null;
     return refuse(

@@ -63,14 +63,14 @@ test("a job of plain texts, or of none, costs nothing", () => {
 
 test("a text that is added to is known whole", () => {
   const texts = new JobTexts(["🙂 a"]);
-  texts.append("🙂b", 0);
+  texts.revise("🙂 a🙂b", 0);
   assert.deepEqual(texts.convert({ start: 4, end: 5 }), { start: 6, end: 7 });
 });
 
 test("a frame speaks of the revision that it names, or of the latest", () => {
   const texts = new JobTexts(["🙂🙂a"]);
   texts.revise("🙂a", 1);
-  texts.append("🙂b", 2);
+  texts.revise("🙂a🙂b", 2);
   const a = (revision, start) => ({ revision, chunk: { start, end: start + 1 } });
   assert.deepEqual(texts.convert(a(0, 2)).chunk, { start: 4, end: 5 });
   assert.deepEqual(texts.convert(a(1, 1)).chunk, { start: 2, end: 3 });
