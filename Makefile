@@ -3,6 +3,7 @@
 # make check  lint, format, types, import contracts
 # make tables the tables of docs/operations.md, from the code
 # make bench  wsproc beside the ideal loop and other servers, in one run (ten minutes)
+# make docs   the documentation as a site, in build/site
 # make eval   figures of the embedded models: make eval DATA=folder
 # make schema  docs/schema.json and docs/asyncapi.yaml from the models
 # make js     wsproc.js and its types from js/src and docs/schema.json
@@ -16,7 +17,7 @@ BENCH := .venv-bench
 DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check tables schema js bench eval package web-tools clean
+.PHONY: help setup demo test check tables schema js bench docs eval package web-tools clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -79,6 +80,9 @@ $(BENCH)/.installed: requirements.txt benchmarks/requirements.txt
 
 bench: setup $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks.serving
+
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 eval: $(VENV)/.installed-dev
 	$(BIN)/python -m training.evaluate --data $(DATA)
