@@ -195,20 +195,28 @@ def test_the_next_turn_is_told_by_the_pace():
 # --- overload -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("owners", [1, 20, 400])
+@pytest.mark.parametrize("shaky", [False, True])
 @pytest.mark.parametrize("timeout_s", [None, 2.0])
-def test_ten_times_the_load_leaves_most_of_the_capacity(owners: int, timeout_s: float | None):
+@pytest.mark.parametrize("owners", [1, 20, 400])
+def test_ten_times_the_load_leaves_most_of_the_capacity(
+    owners: int, timeout_s: float | None, shaky: bool
+):
     """A simulated minute: 50 jobs a second are served in turns between owners, 500 come.
 
-    A job that is not begun within its timeout is dropped when its turn comes, and one that would
-    end after it has cost its work in vain.
+    A job whose turn comes after its timeout is dropped, and one that would end after it has cost
+    its work in vain. Shaky devices work at a third of their speed for a second now and then.
     """
     world = Overload(owners, timeout_s, random.Random(7))
     for step in range(60 * 50):
-        world.step(step / 50)
-    assert world.completed >= 0.8 * 60 * 50
+        world.come(step / 50)
+        slow = shaky and step // 50 % 4 == 3
+        if not slow or step % 3 == 0:
+            world.serve(step / 50)
+    assert world.completed >= 0.8 * world.turns_taken
+    assert world.turns_taken >= (0.8 if shaky else 0.99) * 60 * 50
     assert world.wasted <= 0.05 * world.completed
-    assert world.longest_wait <= 1.5 * min(timeout_s or 99, world.admission.max_queue_s)
+    if not shaky:
+        assert world.longest_wait <= 1.5 * min(timeout_s or 99, world.admission.max_queue_s)
 
 
 WARM_S = 15
@@ -226,18 +234,15 @@ class Overload:
             str(number): deque() for number in range(owners)
         }
         self.turns: deque[str] = deque()
-        self.completed = self.wasted = self.made = 0
+        self.completed = self.wasted = self.made = self.turns_taken = 0
         self.longest_wait = 0.0
 
-    def step(self, now: float) -> None:
-        """Let ten jobs come and one be served."""
+    def come(self, now: float) -> None:
+        """Let ten jobs come, each of any owner."""
         for _ in range(10):
-            self.submit(now)
-        self.serve(now)
+            self._submit(self.chance.choice(list(self.queues)), now)
 
-    def submit(self, now: float) -> None:
-        """Let one job come, of any owner."""
-        owner = self.chance.choice(list(self.queues))
+    def _submit(self, owner: str, now: float) -> None:
         if self.admission.objection(owner, "k", 5, self.timeout_s, now) is not None:
             return
         self.made += 1
@@ -254,14 +259,18 @@ class Overload:
             key, came = self.queues[owner].popleft()
             if self.queues[owner]:
                 self.turns.append(owner)
-            if self.timeout_s is not None and now - came > self.timeout_s:
-                self.admission.leave(key)
+            if self._is_late(came, now):
+                self.admission.leave(key, 0.0, late=True)
                 continue
             if came > WARM_S:
                 self.longest_wait = max(self.longest_wait, now - came)
             self.admission.begin(key, now)
-            self.admission.leave(key, 0.1)
-            late = self.timeout_s is not None and now + 0.1 - came > self.timeout_s
+            late = self._is_late(came, now + 0.1)
+            self.admission.leave(key, 0.1, late=late)
+            self.turns_taken += 1
             self.wasted += late
             self.completed += not late
             return
+
+    def _is_late(self, came: float, now: float) -> bool:
+        return self.timeout_s is not None and now - came > self.timeout_s

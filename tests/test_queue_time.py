@@ -116,11 +116,26 @@ def test_how_long_a_job_takes_is_the_average_of_the_last_few():
     times.enter("k", "a", 0.0)
     assert times.run_s("k") == 0.0
     for _ in range(50):
-        times.ran("k", 1.0)
+        times.ended("k", 1.0, late=False)
     for _ in range(20):
-        times.ran("k", 3.0)
+        times.ended("k", 3.0, late=False)
     assert times.run_s("k") == pytest.approx(2.76, abs=0.01)
     assert times.run_s("other") == 0.0
+
+
+def test_jobs_that_are_late_make_the_plan_more_careful():
+    """And those in time less so again, up to three quarters of the timeout."""
+    times = QueueTime()
+    times.enter("k", "a", 0.0)
+    assert times.longest_wait_s("k", 10.0) == pytest.approx(7.5)
+    for _ in range(5):
+        times.ended("k", 2.0, late=True)
+    careful = times.longest_wait_s("k", 10.0)
+    assert careful == pytest.approx(7.5 * 0.9**5 - 2.0)
+    for _ in range(1000):
+        times.ended("k", 2.0, late=False)
+    assert times.longest_wait_s("k", 10.0) == pytest.approx(5.5)
+    assert times.longest_wait_s("unknown", 10.0) == pytest.approx(7.5)
 
 
 def test_jobs_that_are_withdrawn_are_no_sign_of_speed():

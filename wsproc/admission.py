@@ -27,11 +27,9 @@ UNKNOWN_RETRY_S = 1.0
 
 LONGEST_RETRY_S = 30.0
 
-SHARE_OF_TIMEOUT = 0.75
-"""A job may be expected to use so much of its timeout; the rest is for our being wrong."""
-
 LEAST_SHARE = 0.1
-"""It may wait for so much of it in any case: devices that run out of jobs are no help to anyone."""
+"""A job may wait for so much of its timeout in any case: devices that run out of jobs are no help
+to anyone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +104,13 @@ class Admission:
             return self._queue_full(message, lane, wait - self.max_queue_s, now)
         if timeout_s is None:
             return None
-        run = self.queue_time.run_s(lane)
-        most = max(timeout_s * SHARE_OF_TIMEOUT - run, timeout_s * LEAST_SHARE)
+        most = max(self.queue_time.longest_wait_s(lane, timeout_s), timeout_s * LEAST_SHARE)
         if wait <= most:
             return None
+        run = _seconds(self.queue_time.run_s(lane))
         message = (
-            f"a job sent now would wait about {_seconds(wait)} for its turn and then take"
-            f" {_seconds(run)}, too long for its timeout_ms of {timeout_s * 1000:.0f};"
-            " try again later"
+            f"a job sent now would wait about {_seconds(wait)} for its turn and then take {run},"
+            f" too long for its timeout_ms of {timeout_s * 1000:.0f}; try again later"
         )
         return self._queue_full(message, lane, wait - most, now)
 
@@ -165,14 +162,14 @@ class Admission:
         if place is not None and self._dequeue(place):
             self.queue_time.withdraw(place.lane, key[0])
 
-    def leave(self, key: JobKey, ran_s: float | None = None) -> None:
-        """Forget a job that is over; `ran_s` is how long it took from its first work on, if it was
-        not given up before its time.
+    def leave(self, key: JobKey, run_s: float | None = None, *, late: bool = False) -> None:
+        """Forget a job that is over; `run_s` is how long it took from its first work on, to its end
+        or until it was too `late`, and None where it was stopped for another reason.
         """
         self.withdraw(key)
         place = self._places.pop(key, None)
-        if place is not None and place.waits and ran_s is not None:
-            self.queue_time.ran(place.lane, ran_s)
+        if place is not None and place.waits and run_s is not None:
+            self.queue_time.ended(place.lane, run_s, late=late)
 
     def crowd(self, key: JobKey) -> float:
         """Return among how many jobs a live one has run: the mean of its first and this moment."""

@@ -32,6 +32,13 @@ WEIGHT = 0.1
 """Share of the newest in the averages: of the jobs that begin between two of one owner, and of how
 long a job takes from there."""
 
+MOST_SHARE = 0.75
+"""A job may be expected to use so much of its timeout; the rest is for our being wrong."""
+
+LATE, IN_TIME = 0.9, 0.001
+"""What a job that was too late takes of that share, as a factor, and what one in time gives back:
+so about two in a hundred are late, however unsteady the devices are."""
+
 STALE_S = 30.0
 """Nor when it was timed last so long ago: the devices may be faster or slower by now."""
 
@@ -87,11 +94,12 @@ class Owner:
 @dataclass
 class Lane:
     """The jobs of one kind and priority that wait; `run_s` is how long one takes from its first
-    work on, on the average of the last few.
+    work on, on the average of the last few, `share` how much of a timeout it may plan to use.
     """
 
     waiting: int = 0
     run_s: float | None = None
+    share: float = MOST_SHARE
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _owners: dict[Hashable, Owner] = field(default_factory=dict)
     _begun: int = 0
@@ -122,9 +130,11 @@ class Lane:
         self.waiting -= 1
         self.stopwatch.shrunk(self.waiting)
 
-    def ran(self, seconds: float) -> None:
-        """Learn how long a job took from its first work on, or until its time was over."""
-        self.run_s = _averaged(self.run_s, seconds)
+    def ended(self, run_s: float, *, late: bool) -> None:
+        """Learn from a job that ran to its end, or until it was too `late`, maybe not at all."""
+        if run_s > 0:
+            self.run_s = _averaged(self.run_s, run_s)
+        self.share = self.share * LATE if late else min(MOST_SHARE, self.share + IN_TIME)
 
     def ahead(self, name: Hashable) -> float:
         """Return about how many jobs begin before a new one of an owner would."""
@@ -160,14 +170,19 @@ class QueueTime:
         """Note that a job waits no more, with no work done."""
         self._lanes[lane].withdraw(owner)
 
-    def ran(self, lane: Hashable, seconds: float) -> None:
-        """Note how long a job took from its first work on, or until its time was over."""
-        self._lanes[lane].ran(seconds)
+    def ended(self, lane: Hashable, run_s: float, *, late: bool) -> None:
+        """Note how long a job took from its first work to its end, or to being too late."""
+        self._lanes[lane].ended(run_s, late=late)
 
     def run_s(self, lane: Hashable) -> float:
         """Return how long a job of a lane takes lately from its first work on; 0 if unknown."""
         known = self._lanes.get(lane)
         return 0.0 if known is None else known.run_s or 0.0
+
+    def longest_wait_s(self, lane: Hashable, timeout_s: float) -> float:
+        """Return how long a job may wait and still be done within its timeout, to plan with."""
+        known = self._lanes.get(lane)
+        return timeout_s * (known.share if known else MOST_SHARE) - self.run_s(lane)
 
     def seconds_a_job(self, lane: Hashable, now: float) -> float | None:
         """Return how long it takes lately until the next job of a lane begins; None if unknown."""

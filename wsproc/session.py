@@ -431,7 +431,9 @@ class Session:
         job.apply(JobEvent.END)
         if isinstance(done, Completed) and job.intake is None:
             self._learn(job, ending.timing)
-        self._admission.leave((self.token, job_id), _ran_s(job, ending))
+        late = job.stop_reason is StopReason.DEADLINE
+        run_s = ending.timing.run / 1000 if late or isinstance(done, Completed) else None
+        self._admission.leave((self.token, job_id), run_s, late=late)
         self._remember(job_id, done)
 
     def _learn(self, job: Job, timing: Timing) -> None:
@@ -543,12 +545,6 @@ def _not_offered(frame: ClientFrame) -> ServerFrame:
     named = {key: getattr(frame, key) for key in ("type", "id") if hasattr(frame, key)}
     error = error_info(ErrorCode.BAD_FRAME, messages[type(frame)], path="type")
     return _error(error, Regarding(**named))
-
-
-def _ran_s(job: Job, ending: Ending) -> float | None:
-    """Return how long a job worked, to its end or to its deadline; None where it was stopped."""
-    whole = ending.result is not None or job.stop_reason is StopReason.DEADLINE
-    return ending.timing.run / 1000 if whole and ending.timing.run else None
 
 
 def _kind(request: Submit) -> tuple[str, ...]:
