@@ -62,6 +62,10 @@ def connect(
 ) -> Client:
     """Return a client for a server's address; `async with` opens and closes it.
 
+        async with connect("ws://127.0.0.1:8765") as client:
+            result = await client.process("What a lovely day it was.").result()
+            print(result.sentiment)  # POSITIVE
+
     `url` is `ws://HOST:PORT` or `wss://...`; a browser's `http://...` is understood too.
 
     `token` opens servers that ask for one: a string, or a function, plain or async, that returns

@@ -64,6 +64,12 @@ class Desk(Protocol):
 class Job(Generic[R_co]):
     """An accepted job. It is made by `Client.process` and its sisters, not by hand.
 
+        job = await client.generate("Once upon a time", max_tokens=5)
+        async for event in job:
+            if event.type == "token":
+                print(event.text, end="")
+        print(job.done.status)
+
     Iterating yields the job's frames after `accepted`, each once, the terminal one last; it raises
     `JobLost` or `ProtocolError` when the end cannot come any more. A connection that is lost and
     made again is not seen here: the iteration goes on where it stopped. Where the server kept less

@@ -55,6 +55,9 @@ class Results(Generic[R_co]):
 
     Leaving `async for` early is enough where nobody else holds the iterator; otherwise use it with
     `async with`, or call `aclose`.
+
+        async with client.map(texts) as results:
+            print((await anext(results)).sentiment)  # NEGATIVE
     """
 
     def __init__(self, pairs: AsyncGenerator[tuple[int, R_co], None]) -> None:

@@ -4,8 +4,8 @@ Keys are the wire's, as PROTOCOL.md lists them: `result["sentiment"]["overall_se
 Attributes are the short way to the same: `result.sentiment`, `result.chunks`, `result.entities`.
 Each knows the text that was submitted, so chunks come with their words.
 
-    pandas.DataFrame(result.chunks)     # one row a chunk
-    pandas.DataFrame(results.to_records())
+    print(result.sentiment, [chunk.sentiment for chunk in result.chunks])
+    table = result.to_pandas()  # a row a chunk; so is pandas.DataFrame(result.chunks)
 
 Nothing here imports pandas but `to_pandas`, which is asked to.
 """

@@ -20,8 +20,10 @@ class Submission(Coroutine[Any, Any, Job[R_co]], Generic[R_co]):
 
         job = await client.process(text)                 # the job, once it is accepted
         result = await client.process(text).result()     # its result
-        async for event in client.process(text): ...     # its events
-        async with client.process(text) as job: ...      # cancelled on leaving, if it still runs
+        async for event in client.process(text):         # its events
+            print(event.type)
+        async with client.process(text) as job:          # cancelled on leaving, if it still runs
+            await anext(job)
 
     It is a coroutine, so `asyncio.create_task`, `gather` and `TaskGroup` take it as it is.
     """

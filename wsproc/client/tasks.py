@@ -27,6 +27,11 @@ class Tasks(ABC):
     def process(self, text: str, **options: Unpack[TextOptions]) -> Submission[ProcessResult]:
         """Submit a text whose results are streamed; awaiting it gives the accepted job.
 
+            job = await client.process("It was lovely. It was good.", include_summary=False)
+            async for event in job:
+                print(event.type)  # status
+            print((await job.result()).sentiment)  # POSITIVE
+
         Raises `JobRejected` when it is not, and `ConnectionLost`.
         """
         return self._submission("process", text=text, **options)
@@ -44,7 +49,13 @@ class Tasks(ABC):
         texts: Sequence[str] | None = None,
         **options: Unpack[TextOptions],
     ) -> Submission[Any]:
-        """Submit one text or several, answered at once at the end."""
+        """Submit one text or several, answered at once at the end.
+
+            batch = await client.batch(texts=["What a good day.", "What an awful day."]).result()
+            print([one.sentiment for one in batch.results])  # ['POSITIVE', 'NEGATIVE']
+
+        The result is that of `process` for one text, and a `BatchResult` for several.
+        """
         given = {"text": text, "texts": None if texts is None else list(texts)}
         inputs = {name: value for name, value in given.items() if value is not None}
         return self._submission("batch", **inputs, **options)
@@ -52,7 +63,13 @@ class Tasks(ABC):
     def generate(
         self, prompt: str, **options: Unpack[GenerateOptions]
     ) -> Submission[GenerateResult]:
-        """Submit a prompt to be continued; see `Job.tokens`."""
+        """Submit a prompt to be continued.
+
+            async for token in client.generate("Once upon a time", max_tokens=20).tokens():
+                print(token, end="")
+
+        Raises what `process` raises.
+        """
         return self._submission("generate", prompt=prompt, **options)
 
     def submit(self, task: str, /, **fields: Any) -> Submission:
