@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.client.test_restart import slowly
+from tests.fakes import FakeEngine, fake_server
+from wsproc.client.loop_thread import LoopThread
 from wsproc.frames.client import Cancel, Generate, Process
 from wsproc.frames.server import Cancelled, Completed, Error, Pong, Rejected, Welcome
 from wsproc.protocol import BadFrame, decode, decode_server
+from wsproc.server import Server
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -67,6 +74,108 @@ def test_many_jobs_py_gets_every_result(address):
     assert re.search(r"review-1: POSITIVE", out)
     assert re.search(r"review-2: NEGATIVE", out)
     assert "60 jobs on one connection" in out
+
+
+def test_reconnecting_py_gets_every_text(address):
+    """Without a restart it just tells its stories, and what happens to the connection."""
+    out = run(str(EXAMPLES / "reconnecting.py"), address)
+    assert out.startswith("-- connecting\n-- open\n")
+    assert "8 texts, each whole\n-- closed" in out or "-- closed\n8 texts, each whole" in out
+
+
+def test_reconnecting_py_survives_a_restart():
+    """The server goes away in the middle and comes back: the same eight texts, each whole."""
+    thread = LoopThread()
+
+    async def started(port: int) -> Server:
+        server = fake_server(FakeEngine(answers=slowly), port=port)
+        await server.start()
+        return server
+
+    first = thread.call(started(0))
+    command = [sys.executable, str(EXAMPLES / "reconnecting.py"), first.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as example:
+        assert example.stdout is not None
+        assert "-- open\n" in iter(example.stdout.readline, "")
+        thread.call(first.close())
+        second = thread.call(started(first.port))
+        out = example.stdout.read()
+    thread.call(second.close())
+    thread.stop()
+    assert example.returncode == 0
+    assert "-- lost" in out
+    assert "its jobs run again" in out
+    assert "8 texts, each whole" in out
+
+
+def test_map_files_py_writes_a_row_a_file(address, tmp_path):
+    """A folder becomes a table; what cannot be taken is told and stops nothing."""
+    (tmp_path / "in").mkdir()
+    for n in range(20):
+        (tmp_path / "in" / f"{n}.txt").write_text("I love this wonderful little harbour. " * 4)
+    (tmp_path / "short.txt").write_text("short")
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "map_files.py"), address, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert sorted(row["file"] for row in rows) == sorted(f"in/{n}.txt" for n in range(20))
+    assert {row["sentiment"] for row in rows} == {"POSITIVE"}
+    assert all("harbour" in row["summary"] for row in rows)
+    assert re.match(r"short\.txt: .*10 characters", done.stderr)
+
+
+def test_blocking_py_needs_no_async(address):
+    """A plain script gets a result, tokens, many results and a timeout."""
+    source = EXAMPLES / "blocking.py"
+    assert "await" not in source.read_text().replace("`async`", "")
+    out = run(str(source), address)
+    assert re.search(r"over all: (POSITIVE|NEUTRAL)", out)
+    assert re.search(r"POSITIVE 0\.\d\d  The harbour festival", out)
+    generated = out.partition("generated:")[2].partition("\n\none after the other")[0]
+    assert len(generated) > 20
+    assert "was stopped on the server" in out
+
+
+def test_the_cells_of_notebook_py_run(address):
+    """Every cell runs, in order; what ends a cell is shown as HTML where it has a face."""
+    source = (EXAMPLES / "notebook.py").read_text(encoding="utf-8")
+    environment = {**os.environ, "WSPROC_URL": address}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_NOTEBOOK],
+        input=source,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert 'aria-label="sentiment of each chunk"' in done.stdout
+    assert "Ada Lovelace" in done.stdout
+    assert "confidence" in done.stdout
+    assert re.search(r"NEGATIVE +I hate how slow this was", done.stdout)
+
+
+IN_A_NOTEBOOK = """
+import ast, asyncio, sys
+
+async def notebook():  # a loop is running in the thread of the cells, as in Jupyter
+    names = {}
+    for cell in sys.stdin.read().split("# %%"):
+        tree = ast.parse(cell.split("\\n", 1)[1]) if "[markdown]" not in cell and cell else None
+        if tree is None:
+            continue
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, "cell", "exec"), names)
+        shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last else None
+        bundle = getattr(shown, "_repr_mimebundle_", lambda: {"text/html": repr(shown)})()
+        print(bundle["text/html"])
+
+asyncio.run(notebook())
+"""
 
 
 def test_engine_only_py_needs_no_server():

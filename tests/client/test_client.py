@@ -390,6 +390,16 @@ async def test_nobody_listening_is_told_in_words():
         await wsproc.connect(url).open()
 
 
+async def test_a_client_is_opened_once():
+    """Opening an open one, or one that was closed, is a mistake and told as one."""
+    async with client_of(FakeEngine()) as client:
+        with pytest.raises(RuntimeError, match="opened once"):
+            await client.open()
+        assert await client.ping() > 0
+    with pytest.raises(RuntimeError, match="opened once"):
+        await client.open()
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8765", "ws://", "ftp://host"])
 async def test_what_is_no_address_is_told_in_words(url):
     """A malformed address is one error of ours and not one of a library."""

@@ -61,7 +61,9 @@ class Keeper:
     # --- for the client -------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Make the first connection; raise `ConnectFailed`."""
+        """Make the first connection; raise `ConnectFailed`, and RuntimeError a second time."""
+        if self._task is not None:
+            raise RuntimeError("a client is opened once; make another one")
         self._tell(ConnectionState("connecting"))
         try:
             link = await self._dialer.dial()
