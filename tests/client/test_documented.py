@@ -29,8 +29,8 @@ TEXT = "Ada had a lovely day. The train home was slow and awful. It rained for h
 
 
 def in_pages() -> Iterator[tuple[str, str]]:
-    """The Python blocks of the client's page, and those of the README that are about it."""
-    for page in (PAGE, ROOT / "README.md"):
+    """The Python blocks of the client's page, and those of other pages that connect."""
+    for page in (PAGE, ROOT / "README.md", ROOT / "docs" / "quickstart.md"):
         blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
         for number, block in enumerate(blocks, 1):
             if page is PAGE or "wsproc.connect" in block:
