@@ -228,6 +228,46 @@ def draw(settings: StageSettings, report: Report) -> Draw:
     return Draw(settings.options.get("gate"))
 
 
+class Diary:
+    """`{"words": 5}` gives five words, each with its writer's process, and goes on behind any.
+
+    With `{"gate": path}` it waits there before its third.
+    """
+
+    name = "diary"
+    budget = StepBudget(rows=16, tokens=1000)
+
+    def weigh(self, item: Mapping[str, Any]) -> int:
+        """Every item is light."""
+        return 1
+
+    def begin(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A run is its item and what was written before."""
+        return [{**item, "written": list(item.get("resume", ()))} for item in items]
+
+    def step(self, runs: Sequence[dict[str, Any]]) -> list[Emission]:
+        """One word each."""
+        return [self._advance(run) for run in runs]
+
+    def _advance(self, run: dict[str, Any]) -> Emission:
+        if len(run["written"]) == 2:
+            wait_at(run.get("gate"))
+        run["written"].append([len(run["written"]), os.getpid()])
+        number, pid = run["written"][-1]
+        deltas = ({"number": number, "pid": pid, "resume": run["written"][-1]},)
+        over = len(run["written"]) == run["words"]
+        return Emission(deltas, {"written": run["written"]} if over else None)
+
+    def release(self, runs: Sequence[Any]) -> None:
+        """Nothing is held."""
+
+
+def diary(settings: StageSettings, report: Report) -> Diary:
+    """Build the stage."""
+    report("building diary")
+    return Diary()
+
+
 class Cheerful:
     """A sentiment stage to which every text is positive; one with `abort` in it crashes it."""
 

@@ -176,6 +176,28 @@ async def test_e1_two_kills_from_outside_condemn_nobody(gate: Gate, deaths: Call
         assert deaths() == 2
 
 
+async def test_e1_what_can_go_on_is_not_done_again(gate: Gate):
+    """E1: a stage whose deltas tell how to go on behind them begins there, in the new worker: what
+    it gives need not be what it gave.
+    """
+    gate.shut()
+    own = {"diary": f"{OWN}:diary"}
+    async with Engine(EngineConfig(models={}, own_stages=own, threads=1, niceness=0)) as engine:
+        first = engine.pids["device"]
+        stream = engine.call("diary", [{"words": 5, "gate": gate.path}])
+        outcomes = stream.outcomes()
+        given = [await anext(outcomes), await anext(outcomes)]
+        async with gate.reached():
+            kill(engine)
+        *others, result = [outcome async for outcome in outcomes]
+        second = engine.pids["device"]
+        words = [(0, first), (1, first), *((number, second) for number in (2, 3, 4))]
+        assert [one.value for one in (*given, *others)] == [
+            {"number": number, "pid": pid} for number, pid in words
+        ]
+        assert result.value == {"written": [list(word) for word in words]}
+
+
 async def test_e1_a_call_is_cancelled_while_no_worker_serves(gate: Gate):
     """E1: its end comes at once, and no later worker runs it."""
     async with Engine(config(options={"start": gate.path})) as engine:

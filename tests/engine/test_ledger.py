@@ -170,6 +170,24 @@ def test_an_item_that_cannot_be_repeated_fails_as_lost(second: Delta | Result | 
     assert [type(one) for one in due.outcomes] == [End]
 
 
+def test_an_item_goes_on_behind_what_its_deltas_told():
+    """What they told comes with it, through two deaths; the caller does not see that."""
+    ledger = make()
+    sent(ledger, call(1))
+    given = ledger.take(Delta(1, 0, {"text": "a", "resume": [1, 2]}), 0.0)
+    assert given.outcomes == (Delta(1, 0, {"text": "a"}),)
+    ledger.lost(KILLED, [], 0.0)
+    (again,) = ledger.resend().calls
+    assert again.items == ({"n": 0, "resume": [[1, 2]]},)
+    given = ledger.take(Delta(again.id, 0, {"text": "b", "resume": [3]}), 0.0)
+    assert given.outcomes == (Delta(1, 0, {"text": "b"}),)
+    ledger.lost(KILLED, [], 0.0)
+    (again,) = ledger.resend().calls
+    assert again.items == ({"n": 0, "resume": [[1, 2], [3]]},)
+    given = ledger.take(Result(again.id, 0, {"text": "abc"}), 0.0)
+    assert given.outcomes == (Result(1, 0, {"text": "abc"}),)
+
+
 def test_a_call_with_nothing_left_ends_with_its_worker():
     """Its items had failed as lost while the worker still ran them; nobody else would end it."""
     ledger = make()
@@ -387,6 +405,9 @@ def test_failing_all_answers_everything():
 DEADLINE = 100.0
 
 
+KINDS = st.sampled_from(["steady", "unsteady", "resumes"])
+
+
 @dataclass
 class Seen:
     """What the caller of one call got, item by item, and what the model knows of it."""
@@ -418,8 +439,9 @@ class Job:
 class Owing(RuleBasedStateMachine):
     """Callers, a ledger, and a worker that dies, restarts and is cancelled at any moment.
 
-    An item is `{"call", "index", "deltas", "steady"}`: it gives so many deltas and a result; those
-    of an unsteady one differ from assignment to assignment.
+    An item is `{"call", "index", "deltas", "kind"}`: it gives so many deltas and a result. Those of
+    a `steady` one are the same each time, those of others differ from assignment to assignment;
+    one that `resumes` tells how to go on behind them.
     """
 
     def __init__(self) -> None:
@@ -439,15 +461,15 @@ class Owing(RuleBasedStateMachine):
 
     @precondition(lambda self: sum(seen.end is None for seen in self.seen.values()) < 4)
     @rule(
-        items=st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=4),
+        items=st.lists(st.tuples(st.integers(0, 3), KINDS), min_size=1, max_size=4),
         deadline=st.sampled_from([None, DEADLINE]),
     )
-    def open(self, items: list[tuple[int, bool]], deadline: float | None) -> None:
+    def open(self, items: list[tuple[int, str]], deadline: float | None) -> None:
         """Open a call."""
         call_id = next(self.ids)
         values = tuple(
-            {"call": call_id, "index": index, "deltas": deltas, "steady": steady}
-            for index, (deltas, steady) in enumerate(items)
+            {"call": call_id, "index": index, "deltas": deltas, "kind": kind}
+            for index, (deltas, kind) in enumerate(items)
         )
         wanted = Call(call_id, "stage", values, deadline=deadline)
         self.seen[call_id] = Seen(wanted, [[] for _ in values])
@@ -586,7 +608,9 @@ class Owing(RuleBasedStateMachine):
         assert assignment.items
         for value in assignment.items:
             assert not self.runs(value["call"], value["index"]), "an item runs twice"
-        self.jobs[assignment.id] = Job(assignment, dict.fromkeys(range(len(assignment.items)), 0))
+        known = [value.get("resume", []) for value in assignment.items]
+        assert all(told == list(range(len(told))) for told in known)
+        self.jobs[assignment.id] = Job(assignment, dict(enumerate(map(len, known))))
 
     def runs(self, call_id: int, index: int) -> bool:
         """Whether an item is with the worker."""
@@ -607,8 +631,9 @@ class Owing(RuleBasedStateMachine):
             self.finish(job, item, Result(job.call.id, item, {"whole": at}))
             return
         job.given[item] += 1
-        run = 0 if value["steady"] else job.call.id
-        self.settle(self.ledger.take(Delta(job.call.id, item, {"at": at, "run": run}), 0.0))
+        run = 0 if value["kind"] == "steady" else job.call.id
+        delta = {"at": at, "run": run, **({"resume": at} if value["kind"] == "resumes" else {})}
+        self.settle(self.ledger.take(Delta(job.call.id, item, delta), 0.0))
 
     def finish(self, job: Job, item: int, outcome: Result | Failure) -> None:
         """End an item, and with the last one its assignment."""
@@ -646,10 +671,12 @@ class Owing(RuleBasedStateMachine):
         """Check what a caller got of an item."""
         assert outcome.item in seen.open, "something came behind an item's last outcome"
         deltas = seen.deltas[outcome.item]
+        resumes = seen.call.items[outcome.item]["kind"] == "resumes"
         if isinstance(outcome, Delta):
             deltas.append(outcome.value)
+            assert outcome.value.keys() == {"at", "run"}, "what is the engine's own got out"
             assert [value["at"] for value in deltas] == list(range(len(deltas)))
-            assert len({value["run"] for value in deltas}) == 1, "two runs are mixed"
+            assert resumes or len({value["run"] for value in deltas}) == 1, "two runs are mixed"
             return
         seen.over[outcome.item] = outcome
         if isinstance(outcome, Result):
@@ -660,7 +687,8 @@ class Owing(RuleBasedStateMachine):
         elif "died again" in outcome.error.message:
             assert seen.blame[outcome.item] == CONDEMNED
         else:
-            assert isinstance(outcome.error, WorkerLost) or outcome.error.message == "as drawn"
+            lost = isinstance(outcome.error, WorkerLost) and not resumes
+            assert lost or outcome.error.message == "as drawn"
 
     def check_end(self, seen: Seen, end: End) -> None:
         """Check how a call ended."""

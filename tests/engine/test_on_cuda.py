@@ -43,7 +43,7 @@ def test_generation_gives_what_generate_gives(family: str) -> None:
     model: Any = causal_model(family, seed=1).to(CUDA)
     stage = GenerationStage(model, byte_tokenizer(bos=True), rows=5, tokens=24, capture=capture)
     rng = random.Random(family)
-    items = [{**random_item(rng), "temperature": 0} for _ in range(16)]
+    items = [random_item(rng) for _ in range(16)]
     for item, told in zip(items, drive(stage, items, rng), strict=True):
         assert_as_alone(stage, item, told)
     assert capture.captured

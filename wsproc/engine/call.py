@@ -26,6 +26,14 @@ Value: TypeAlias = Mapping[str, Any]
 
 DEFAULT_PRIORITY = 5
 
+RESUME = "resume"
+"""A key for stages whose runs can go on where another broke off, which saves doing it all again.
+
+A delta that has it says what its stage needs for that. It stays in the engine; after the worker's
+death the item comes again with a list of what all deltas so far said under the same key, and the
+stage gives what follows behind them.
+"""
+
 
 class EndReason(StrEnum):
     """Why a call ended."""

@@ -4,8 +4,9 @@ Rules:
 
 - A call is handed to a worker as an assignment. Usually there is one, the call itself; after a
   death what was not finished is assigned anew.
-- Items are pure, so running one again gives the same deltas; those that the caller has are skipped
-  and compared. Where they differ (a generation without a seed), the item fails as lost.
+- An item whose deltas tell how to go on behind them (see `RESUME`) is run again from there.
+- Other items are pure, so running one again gives the same deltas; those that the caller has are
+  skipped and compared. Where they differ, the item fails as lost.
 - Items that were on the device when a worker crashed or hung are suspects. A signal from outside
   says little about them: only items that were there at two of those are suspects.
 - A suspect is run again as a call of its own that shares no step with others, so that the next
@@ -20,12 +21,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from wsproc.engine.call import (
+    RESUME,
     Call,
     Delta,
     End,
     EndReason,
     EngineError,
     Failure,
+    Item,
     Outcome,
     Result,
     Value,
@@ -214,7 +217,8 @@ class Ledger:
         if progress.repeated == len(progress.delivered):
             progress.delivered.append(outcome.value)
             progress.repeated += 1
-            return (replace(outcome, call=entry.call.id, item=index),)
+            value = {key: part for key, part in outcome.value.items() if key != RESUME}
+            return (Delta(entry.call.id, index, value),)
         expected = progress.delivered[progress.repeated]
         progress.repeated += 1
         if outcome.value == expected:
@@ -261,10 +265,19 @@ class Ledger:
 
     def _assign(self, entry: _Entry, indices: list[int], *, alone: bool) -> Call:
         entry.again = True
-        items = tuple(entry.call.items[index] for index in indices)
+        items = tuple(self._again(entry, index) for index in indices)
         call = replace(entry.call, id=self._new_id(), items=items, alone=alone)
         self._note(call.id, _Assignment(entry, tuple(indices)))
         return call
+
+    def _again(self, entry: _Entry, index: int) -> Item:
+        """Return an item to be run again: behind what its caller has of it, where that is told."""
+        item, progress = entry.call.items[index], entry.items[index]
+        told = [value[RESUME] for value in progress.delivered if RESUME in value]
+        if not told or len(told) < len(progress.delivered):
+            return item
+        progress.repeated = len(told)
+        return {**item, RESUME: [*item.get(RESUME, ()), *told]}
 
     def _note(self, call_id: int, assignment: _Assignment) -> None:
         self._assignments[call_id] = assignment

@@ -19,8 +19,8 @@ SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop")
 async def generate(request: Generate, job: JobContext) -> Events:
     """Run a `generate` job; the tokens joined are `result.text`.
 
-    A request without a seed gets a random one, so that the engine can repeat the generation up to
-    where it was when a worker died.
+    A request without a seed gets a random one, so that the engine can go on with the generation as
+    it was going when a worker died.
     """
     yield GenerationStarted(
         id=job.id,

@@ -63,7 +63,7 @@ def reference(stage: GenerationStage, item: dict[str, Any]) -> list[int]:
         options["do_sample"] = True
     if "seed" in item:
         torch.manual_seed(item["seed"])
-    inputs = tokenizer(item["prompt"], return_tensors="pt")
+    inputs = tokenizer(item["prompt"], return_tensors="pt").to(model.device)
     output = model.generate(**inputs, max_new_tokens=item["max_tokens"], **options)
     return output[0, inputs["input_ids"].shape[1] :].tolist()
 
@@ -315,6 +315,35 @@ def test_prompts_of_like_length_are_read_together(launch: int) -> None:
     assert stage.counted.computed == (sum(sizes) if launch == 1 else 3 * sizes[2])
 
 
+def test_a_run_goes_on_where_another_broke_off() -> None:
+    """With what the deltas so far said of their tokens, and behind any of them, a new run gives
+    the deltas that would have followed and the same result: greedy, by seed, with penalties, stop
+    strings, held back text and a prompt that had to be cut.
+    """
+    stage, rng = make_stage(ends=-1.0, context=48), random.Random(12)
+    items = [{**random_item(rng), "max_tokens": 12, "stop": ["e", "zzz"]} for _ in range(12)]
+    items += [{**items[0], "prompt": " ".join(LINES * 2)}]
+    whole = [deltas_of(stage, item) for item in items]
+    assert max(len(deltas) for deltas, _ in whole) > 6
+    for item, (deltas, result) in zip(items, whole, strict=True):
+        for at in range(1, len(deltas) + (result["finish_reason"] == "eos")):
+            known = [delta["resume"] for delta in deltas[:at]]
+            assert deltas_of(stage, {**item, "resume": known}) == (deltas[at:], result)
+
+
+def deltas_of(stage: GenerationStage, item: dict[str, Any]) -> tuple[list[Any], Any]:
+    """Return all deltas of an item that runs alone, and its result."""
+    (run,) = stage.begin([item])
+    deltas: list[Any] = []
+    result = None
+    while result is None:
+        (emission,) = stage.step([run])
+        deltas += emission.deltas
+        result = emission.result
+    stage.release([run])
+    return deltas, result
+
+
 def test_runs_beyond_the_rows_wait_for_a_slot() -> None:
     """More runs than rows may be begun; those without a slot give nothing until one is free."""
     stage, rng = make_stage(rows=2), random.Random(8)
@@ -341,6 +370,9 @@ def test_release_may_be_repeated() -> None:
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": True}, "max_tokens"),
         ({"max_tokens": "9"}, "max_tokens"),
+        ({"resume": [1, 2]}, "resume must be a list of lists"),
+        ({"resume": [[1, 99_999]]}, "resume must hold tokens"),
+        ({"resume": [[3] * 9], "max_tokens": 9}, "resume must have fewer tokens"),
         ({"temperature": -0.1}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
         ({"top_p": 1.5}, "top_p"),

@@ -1,9 +1,11 @@
 """Text generation by a causal language model, stepped: runs join and leave between steps.
 
 Item: `{"prompt", "max_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed",
-"stop"}`; every key but `prompt` may be absent or null, which means the model's own generation
-config. `temperature` 0 is greedy; a temperature above, a `top_p` or a `top_k` asks for sampling.
-Deltas: `{"text"}`, never half a character nor the beginning of a stop string.
+"stop", "resume"}`; every key but `prompt` may be absent or null, which means the model's own
+generation config. `temperature` 0 is greedy; a temperature above, a `top_p` or a `top_k` asks for
+sampling.
+Deltas: `{"text", "resume"}`, never half a character nor the beginning of a stop string. With the
+tokens that the deltas of a run have under `resume`, another goes on behind them as that one would.
 Result: `{"text", "finish_reason", "prompt_tokens", "completion_tokens", "prompt_truncated"}`; the
 text is all deltas joined, without the stop string; `finish_reason` is `eos`, `stop` or `length`;
 the token that ended the text is counted.
@@ -22,7 +24,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from wsproc.engine.call import EngineError, InvalidItem, Item
+from wsproc.engine.call import RESUME, EngineError, InvalidItem, Item
 from wsproc.engine.models.transfer import onto
 from wsproc.engine.stages.decoding.causal import CausalDecoder
 from wsproc.engine.stages.decoding.detokenize import Detokenizer
@@ -51,7 +53,9 @@ MAX_SEED = 2**63 - 1
 class GenerationRun:
     """One prompt and its answer so far.
 
-    `tokens` is both; of these, `cached` have their keys and values in the run's slot.
+    `tokens` is both; of these, `cached` have their keys and values in the run's slot, `known` were
+    there from the beginning, since the run goes on where another broke off, and `told` have gone
+    out with deltas.
     """
 
     prompt: Prompt
@@ -60,6 +64,8 @@ class GenerationRun:
     text: Detokenizer
     stops: StopFilter
     tokens: list[int]
+    known: int
+    told: int
     cached: int = 0
     pieces: list[str] = field(default_factory=list)
 
@@ -70,13 +76,13 @@ class GenerationRun:
 
     @property
     def filling(self) -> bool:
-        """Whether part of the prompt is still to be read."""
+        """Whether part of what was known is still to be read."""
         return self.unread > 0
 
     @property
     def unread(self) -> int:
-        """How many tokens of the prompt are still to be read."""
-        return max(0, len(self.prompt.tokens) - self.cached)
+        """How many tokens of the prompt, or known ones behind it, are still to be read."""
+        return max(0, self.known - self.cached)
 
 
 class GenerationStage:
@@ -123,8 +129,10 @@ class GenerationStage:
         self._slots: SlotTable[GenerationRun] = SlotTable(rows, move=cache.move, swap=cache.swap)
 
     def weigh(self, item: Item) -> int:
-        """Return the tokens of the prompt, within one step: what it takes to join."""
-        return tokens_of(item.get("prompt"), min(self.context, self.budget.tokens))
+        """Return the tokens to be read first, within one step: what it takes to join."""
+        most = min(self.context, self.budget.tokens)
+        known = sum(map(len, item.get(RESUME) or ()))
+        return min(most, tokens_of(item.get("prompt"), most) + known)
 
     def begin(self, items: Sequence[Item]) -> list[GenerationRun | EngineError]:
         """Read the items; the device is first used by the step that follows."""
@@ -140,6 +148,7 @@ class GenerationStage:
         text = read_text(item, "prompt")
         asked = read_int(item, "max_tokens", 1, MAX_INT)
         seed = read_int(item, "seed", 0, MAX_SEED)
+        known = _tokens(item.get(RESUME), self._decoder.vocabulary)
         stops = read_texts(item, "stop", MAX_STOPS)
         settings = Settings(
             temperature=read_number(item, "temperature", 0.0, 100.0),
@@ -152,16 +161,23 @@ class GenerationStage:
         prompt = self._prompts.read(text, self.context - room)
         length = len(prompt.tokens)
         limit = min(self._answer(asked, config, length), self.context - length)
-        return GenerationRun(
+        if len(known) >= limit:
+            raise InvalidItem(f"{RESUME} must have fewer tokens than the answer may have")
+        policy = self._policies.make(settings, prompt=length, max_length=length + limit, seed=seed)
+        if seed is not None:
+            policy.skip(len(known), self._decoder.vocabulary)
+        run = GenerationRun(
             prompt=prompt,
             limit=limit,
-            policy=self._policies.make(
-                settings, prompt=length, max_length=length + limit, seed=seed
-            ),
+            policy=policy,
             text=Detokenizer(self._tokenizer),
             stops=StopFilter([*stops, *_strings(config.stop_strings)]),
-            tokens=list(prompt.tokens),
+            tokens=[*prompt.tokens, *known],
+            known=length + len(known),
+            told=length + len(known),
         )
+        run.pieces = [run.stops.push(run.text.push(token)) for token in known]
+        return run
 
     def _answer(self, asked: int | None, config: GenerationConfig, prompt: int) -> int:
         """Return how many tokens to generate, the context aside, as `generate()` would."""
@@ -286,10 +302,15 @@ class GenerationStage:
             piece += run.stops.push(run.text.flush())
             reason = "stop" if run.stops.stopped else reason
             piece += run.stops.flush()
-        if piece:
-            run.pieces.append(piece)
-        deltas = ({"text": piece},) if piece else ()
-        return Emission(deltas, _result(run, reason) if reason else None)
+        run.pieces.append(piece)
+        return Emission(_deltas(run, piece), _result(run, reason) if reason else None)
+
+
+def _deltas(run: GenerationRun, piece: str) -> tuple[dict[str, object], ...]:
+    if not piece:
+        return ()
+    before, run.told = run.told, len(run.tokens)
+    return ({"text": piece, RESUME: run.tokens[before:]},)
 
 
 def _result(run: GenerationRun, reason: str) -> dict[str, object]:
@@ -315,6 +336,17 @@ def _context(model: PreTrainedModel, asked: int | None) -> int:
 def _room(answer: int, context: int) -> int:
     """Return how many tokens of the context no prompt may take: a quarter, if so many are asked."""
     return max(1, min(answer, context // 4))
+
+
+def _tokens(value: object, vocabulary: int) -> list[int]:
+    """Return the tokens of another run's deltas, one list a delta."""
+    parts = [] if value is None else value
+    if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
+        raise InvalidItem(f"{RESUME} must be a list of lists of tokens")
+    tokens = [token for part in parts for token in part]
+    if not all(isinstance(token, int) and 0 <= token < vocabulary for token in tokens):
+        raise InvalidItem(f"{RESUME} must hold tokens of the model")
+    return tokens
 
 
 def _strings(value: str | list[str] | None) -> list[str]:

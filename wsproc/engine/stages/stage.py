@@ -53,7 +53,10 @@ class Stage(Protocol):
 
     A stage may also have `counted`, a `TokenCount` that it keeps up to date, for the metrics,
     `facts`, a JSON object about its model, for people, and `warm_up_item`, a small item to be
-    tried before it serves, and now and then while it does, to see that it still can.
+    tried before it serves, and now and then while it does, to see that it still can. A stage whose
+    deltas have `RESUME` (see `engine.call`) is given an item again, after its worker's death, with
+    what they had under that key, and goes on behind them; others do it all again, and need to give
+    the same.
     """
 
     name: str

@@ -21,7 +21,8 @@ LEAST_LENGTH = 128
 class CausalDecoder:
     """Runs a causal language model over rows that stand at different positions.
 
-    `slots` rows of `context` tokens are allocated at once. With `capture` steps of one token a row
+    `slots` rows of `context` tokens are allocated at once; each row of logits has `vocabulary`
+    numbers. With `capture` steps of one token a row
     are captured and replayed (see `static_step`). Raises ValueError for a model whose answers would
     depend on how its tokens lie in the cache (see `_prove`).
     """
@@ -35,9 +36,10 @@ class CausalDecoder:
         self.device = model.device
         self._masks = CausalMasks(model.config)
         sample = _sample(self.model)
+        self.vocabulary = int(sample.logits.shape[-1])
         # One position more than the context: where what nobody reads is written.
         self.cache = SlotCache(sample.past_key_values, slots, context + 1)
-        self._steps = None if capture is None else _StaticSteps(self, sample.logits, capture)
+        self._steps = None if capture is None else _StaticSteps(self, capture)
         _prove(self)
         if self._steps is not None:
             self._steps.prepare()
@@ -101,13 +103,13 @@ class _StaticSteps:
     beyond the context.
     """
 
-    def __init__(self, decoder: CausalDecoder, logits: Tensor, capture: Capture) -> None:
+    def __init__(self, decoder: CausalDecoder, capture: Capture) -> None:
         self._decoder = decoder
         slots = decoder.cache.slots
         # Token, position, and where it is written, of every slot.
         self._idle = [[0] * slots, [0] * slots, [decoder.context] * slots]
         self._inputs = onto(self._idle, decoder.device)
-        self._logits = torch.zeros((slots, logits.shape[-1]), device=decoder.device)
+        self._logits = torch.zeros((slots, decoder.vocabulary), device=decoder.device)
         lengths = doubled(LEAST_LENGTH, decoder.context)
         self._step = StaticStep(self._compute, [doubled(1, slots), lengths], capture)
 

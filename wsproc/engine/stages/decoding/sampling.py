@@ -73,6 +73,14 @@ class Policy:
     reads_tokens: bool
     generator: torch.Generator | None
 
+    def skip(self, count: int, vocabulary: int) -> None:
+        """Draw as for so many tokens, in vain: they were drawn before by the same seed."""
+        if self.generator is None:
+            return
+        noise = torch.empty((1, vocabulary), device=self.generator.device)
+        for _ in range(count):
+            noise.exponential_(generator=self.generator)
+
 
 class PolicyMaker:
     """Builds policies for one model; what depends on the settings alone is built once."""
