@@ -14,7 +14,6 @@ from websockets.asyncio.server import ServerConnection, serve
 import wsproc
 from tests.fakes import UNENDING, FakeEngine, plausible, serving
 from wsproc.client.job import EVENTS_KEPT, Job
-from wsproc.client.results import Result
 from wsproc.frames.errors import ErrorCode
 from wsproc.frames.server import (
     Accepted,
@@ -600,7 +599,7 @@ async def test_a_tap_that_raises_leaves_nobody_waiting(caplog):
 def unread_job() -> Job:
     """A job that nobody reads, of a client that is asked for nothing."""
     accepted = Accepted(id="a", seq=1, position=0, eta_ms=None)
-    return Job("generate", accepted, wsproc.connect(), Result)
+    return Job("generate", accepted, wsproc.connect(), {})
 
 
 async def test_unread_tokens_are_joined_over_the_limit():

@@ -16,7 +16,7 @@ import pytest
 from tests.fakes import FakeEngine, plausible, serving
 from wsproc.client import BatchResult, Chunk, Entity, GenerateResult, ProcessResult, connect
 from wsproc.client.display import BATCH_SHOWN
-from wsproc.client.results import Result, result_maker
+from wsproc.client.results import Result, make_result
 
 TEXT = "Ada had a lovely day. Grace found the train home slow, and 🙂 awful."
 
@@ -90,11 +90,11 @@ def test_a_result_is_a_dict_for_everyone_else():
 
 def test_each_task_has_its_result():
     """Built-in tasks have a type of their own, others the plain one."""
-    assert isinstance(result_maker("process", {"text": "t"})({}), ProcessResult)
-    assert isinstance(result_maker("batch", {"text": "t"})({}), ProcessResult)
-    assert isinstance(result_maker("batch", {"texts": ["t"]})({"results": []}), BatchResult)
-    assert isinstance(result_maker("generate", {"prompt": "p"})({}), GenerateResult)
-    assert type(result_maker("shout", {})({"loud": 1})) is Result
+    assert isinstance(make_result("process", {"text": "t"}, {}), ProcessResult)
+    assert isinstance(make_result("batch", {"text": "t"}, {}), ProcessResult)
+    assert isinstance(make_result("batch", {"texts": ["t"]}, {"results": []}), BatchResult)
+    assert isinstance(make_result("generate", {"prompt": "p"}, {}), GenerateResult)
+    assert type(make_result("shout", {}, {"loud": 1})) is Result
     assert Result({"loud": 1}).to_records() == [{"loud": 1}]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import wsproc
 from tests.client.scripted import PATIENCE_S, Peer, Watch, scripted
-from wsproc.client import Client, ConnectionState
+from wsproc.client import Client, ConnectionState, GenerateResult
 from wsproc.frames.errors import ErrorCode
 from wsproc.frames.server import Token
 
@@ -895,3 +895,72 @@ async def test_a_watcher_that_raises_harms_nothing(caplog):
     async with scripted(only) as url, connect(url, on_state=watch) as client:
         assert await client.ping() > 0
     assert "on_state raised an error" in caplog.text
+
+
+# --- another program's session ------------------------------------------------------------------
+
+
+async def test_a_session_of_another_client_is_taken_up_with_its_jobs():
+    """Its jobs are told from the start, with the task that the server names and their results."""
+
+    async def only(peer: Peer) -> None:
+        await peer.welcome("s2")
+        frame = await peer.receive("resume", session="s1")
+        assert frame["after"] == {}
+        known = {
+            "told": {"last_seq": 3, "recovered": True},
+            "cut": {"last_seq": 9, "recovered": False},
+        }
+        await peer.send("reply", op="resume", outcome="ok", jobs=known)
+        await peer.accept("told", replay=True, meta="mine")
+        await peer.token(2, "a", job="told", replay=True)
+        await peer.complete(3, "a", job="told", replay=True)
+        await peer.complete(9, "b", job="cut", replay=True)
+        await peer.receive("jobs")
+        info = {"state": "done", "last_seq": 3, "task": "generate"}
+        jobs = [{"id": "told", **info}, {"id": "cut", **info}]
+        await peer.send("reply", op="jobs", outcome="ok", jobs=jobs)
+
+    async with scripted(only) as url, connect(url, session="s1") as client:
+        assert client.session == "s1"
+        assert set(client.adopted) == {"told", "cut"}
+        told = client.adopted["told"]
+        assert await texts(told) == ["a"]
+        assert told.accepted.meta == "mine"
+        assert isinstance(await told.result(), GenerateResult)
+        assert (await client.adopted["cut"].result()).text == "b"
+
+
+@pytest.mark.parametrize("outcome", ["epoch_changed", "unknown_session"])
+async def test_a_session_that_is_gone_is_told(outcome):
+    """Opening fails, as there is nothing to take up; why is in words."""
+
+    async def only(peer: Peer) -> None:
+        await peer.resumed(outcome)
+        assert await peer.closed() == 1000
+
+    async with scripted(only) as url:
+        with pytest.raises(wsproc.SessionLost) as caught:
+            await connect(url, session="s1").open()
+    assert caught.value.outcome == outcome
+    assert isinstance(caught.value, wsproc.ConnectFailed)
+
+
+async def test_an_adopted_job_is_not_run_again():
+    """What it was given is not known here: a server that has lost it has lost it."""
+
+    async def first(peer: Peer) -> None:
+        await peer.resumed(mine={"last_seq": 1, "recovered": True})
+        await peer.accept("mine", replay=True)
+        await peer.receive("jobs")
+        jobs = [{"id": "mine", "state": "running", "last_seq": 1, "task": "generate"}]
+        await peer.send("reply", op="jobs", outcome="ok", jobs=jobs)
+        await peer.close(1012)
+
+    async def second(peer: Peer) -> None:
+        await peer.resumed("epoch_changed")
+
+    async with scripted(first, second) as url, connect(url, session="s1") as client:
+        assert client.adopted["mine"].task == "generate"
+        with pytest.raises(wsproc.JobLost):
+            await client.adopted["mine"].result()

@@ -22,6 +22,7 @@ from wsproc.client.errors import (
     JobLost,
     JobRejected,
     ProtocolError,
+    SessionLost,
     Unauthorized,
     WsprocError,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "Reconnect",
     "Result",
     "Results",
+    "SessionLost",
     "Submission",
     "SyncClient",
     "SyncJob",

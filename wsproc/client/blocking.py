@@ -42,6 +42,7 @@ def connect(
     token: TokenSource | None = None,
     reconnect: bool | Reconnect = True,
     resubmit: bool | Collection[str] = PURE_TASKS,
+    session: str | None = None,
     on_state: Callable[[ConnectionState], None] | None = None,
     tap: Callable[[str], None] | None = None,
     open_timeout_s: float = 10.0,
@@ -57,6 +58,7 @@ def connect(
         token=token,
         reconnect=reconnect,
         resubmit=resubmit,
+        session=session,
         on_state=on_state,
         tap=tap,
         open_timeout_s=open_timeout_s,
@@ -93,6 +95,17 @@ class SyncClient:
     def welcome(self) -> Welcome:
         """What the server told of itself when the present connection was opened."""
         return self._client.welcome
+
+    @property
+    def session(self) -> str:
+        """The secret by which the session is found again, see `connect`; as good as a password."""
+        return self._client.session
+
+    @property
+    def adopted(self) -> dict[str, SyncJob]:
+        """The jobs that were there when a `session` was taken up, by their ids."""
+        jobs = self._client.adopted.items()
+        return {name: SyncJob(job, self._thread) for name, job in jobs}
 
     def __enter__(self) -> SyncClient:
         return self

@@ -10,6 +10,7 @@ from collections.abc import (
     Callable,
     Collection,
     Hashable,
+    Mapping,
 )
 from types import TracebackType
 from typing import Any, cast
@@ -55,6 +56,7 @@ def connect(
     token: TokenSource | None = None,
     reconnect: bool | Reconnect = True,
     resubmit: bool | Collection[str] = PURE_TASKS,
+    session: str | None = None,
     on_state: Callable[[ConnectionState], None] | None = None,
     tap: Callable[[str], None] | None = None,
     open_timeout_s: float = 10.0,
@@ -80,6 +82,10 @@ def connect(
     itself these are the built-in tasks, which do nothing but compute; True is every task, False
     none. No event is delivered twice; a generation that does not come out the same is lost.
 
+    `session` takes up the session of another client, which may have been another program's: what
+    its `Client.session` was. Its jobs, those submitted with `on_disconnect="keep"` above all, are
+    then in `Client.adopted`.
+
     `on_state` is called with a `ConnectionState` at each change, so that a program can show it.
     `tap` is given every message as it came, before it is acted upon, and must not raise.
     `socket_options` go to `websockets.asyncio.client.connect` as they are (`ssl`,
@@ -90,6 +96,7 @@ def connect(
         token=token,
         reconnect=reconnect,
         resubmit=resubmit,
+        session=session,
         on_state=on_state,
         tap=tap,
         open_timeout_s=open_timeout_s,
@@ -115,6 +122,7 @@ class Client(Tasks):
         token: TokenSource | None = None,
         reconnect: bool | Reconnect = True,
         resubmit: bool | Collection[str] = PURE_TASKS,
+        session: str | None = None,
         on_state: Callable[[ConnectionState], None] | None = None,
         tap: Callable[[str], None] | None = None,
         open_timeout_s: float = 10.0,
@@ -125,6 +133,7 @@ class Client(Tasks):
         dialer = Dialer(self.url, Credential(token), tap, open_timeout_s, socket_options)
         self._ledger = Ledger(self, _repeatable(resubmit), returns=how is not None)
         self._keeper = Keeper(dialer, self._ledger, how, on_state)
+        self._wanted_session = session
         self._feeder = Feeder(self._ledger, self._ask)
         self._background: set[asyncio.Task[None]] = set()
 
@@ -150,6 +159,16 @@ class Client(Tasks):
         """The server's announcement that it will close the present connection."""
         return self._keeper.goaway
 
+    @property
+    def session(self) -> str:
+        """The secret by which the session is found again, see `connect`; as good as a password."""
+        return self._keeper.session
+
+    @property
+    def adopted(self) -> Mapping[str, Job[Any]]:
+        """The jobs that were there when a `session` was taken up, by their ids."""
+        return self._keeper.adopted
+
     # --- opening and closing --------------------------------------------------------------------
 
     async def __aenter__(self) -> Client:
@@ -167,10 +186,14 @@ class Client(Tasks):
     async def open(self) -> None:
         """Connect and wait for the welcome. `close` is due afterwards.
 
-        Raises `ConnectFailed`, as `Unauthorized` where the server wants another token or one at
-        all.
+        Raises `ConnectFailed`: `Unauthorized` where the server wants another token or one at all,
+        `SessionLost` where it does not know the `session` that was asked for.
         """
-        await self._keeper.open()
+        await self._keeper.open(self._wanted_session)
+        if self.adopted:
+            for info in await self.jobs():
+                if info.id in self.adopted:
+                    self.adopted[info.id].task = info.task
 
     async def close(self) -> None:
         """Close the connection; the server cancels the jobs that are left. Safe to repeat."""

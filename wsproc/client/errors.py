@@ -2,7 +2,8 @@
 
 WsprocError
 ├── ConnectFailed       there is no connection: nobody listens, or the server turned us away
-│   └── Unauthorized    ... for its token: none, a wrong one, or one that has expired
+│   ├── Unauthorized    ... for its token: none, a wrong one, or one that has expired
+│   └── SessionLost     ... as far as the wanted `session` goes: the server does not know it
 ├── ConnectionLost      the connection is gone for good; `close_code` and `reason` say why
 │   ├── Unauthorized    ... for its token, see above
 │   └── JobLost         ... and took this job with it: its end is not known
@@ -66,6 +67,17 @@ class Unauthorized(ConnectFailed, ConnectionLost):
     def __init__(self, message: str, reason: str = "") -> None:
         ConnectionLost.__init__(self, message, CloseCode.UNAUTHORIZED, reason)
         self.retryable = False
+
+
+class SessionLost(ConnectFailed):
+    """The server does not know the session that was to be taken up: it was restarted
+    (`epoch_changed`), or has forgotten it (`unknown_session`).
+    """
+
+    def __init__(self, outcome: str) -> None:
+        words = {"epoch_changed": "the server was restarted and its sessions are gone"}
+        super().__init__(words.get(outcome, "the server knows no such session (any more)"))
+        self.outcome = outcome
 
 
 class JobLost(ConnectionLost):

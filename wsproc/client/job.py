@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias
 
@@ -26,7 +26,7 @@ from wsproc.client.errors import (
     WsprocError,
 )
 from wsproc.client.order import Order
-from wsproc.client.results import Result
+from wsproc.client.results import Result, make_result
 from wsproc.frames.server import (
     Accepted,
     Cancelled,
@@ -90,7 +90,7 @@ class Job(Generic[R_co]):
         task: str,
         accepted: Accepted,
         desk: Desk,
-        make_result: Callable[[dict[str, Any]], R_co],
+        fields: Mapping[str, Any],
     ) -> None:
         self.id = accepted.id
         self.task = task
@@ -101,7 +101,7 @@ class Job(Generic[R_co]):
         self.unwanted = False
         """Whether its stop was asked for, so that nobody would want it to run again."""
         self._desk = desk
-        self._make_result = make_result
+        self._fields = fields
         self._result: R_co | None = None
         self._events: deque[JobFrame] = deque()
         self._order = Order(accepted.seq)
@@ -171,7 +171,7 @@ class Job(Generic[R_co]):
         match await self.wait(timeout):
             case Completed() as done:
                 if self._result is None:
-                    self._result = self._make_result(done.result)
+                    self._result = make_result(self.task, self._fields, done.result)
                 return self._result
             case Cancelled() as done:
                 raise JobCancelled(done)

@@ -7,14 +7,17 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from wsproc.client.errors import (
     ConnectFailed,
     ConnectionLost,
     ProtocolError,
+    SessionLost,
     Unauthorized,
     WsprocError,
 )
+from wsproc.client.job import Job
 from wsproc.client.ledger import Later, Ledger, Outgoing
 from wsproc.client.link import Dialer, Link, TapFailed
 from wsproc.client.reconnect import Reconnect, may_return
@@ -51,7 +54,9 @@ class Keeper:
         self._ledger = ledger
         self._policy = policy
         self._watcher = watcher
-        self._session = ""
+        self.session = ""
+        """The secret by which this client's session is found again."""
+        self.adopted: dict[str, Job[Any]] = {}
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -60,17 +65,22 @@ class Keeper:
 
     # --- for the client -------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Make the first connection; raise `ConnectFailed`, and RuntimeError a second time."""
+    async def open(self, session: str | None = None) -> None:
+        """Make the first connection, and on it take up the `session` of another client.
+
+        Raises `ConnectFailed`, and RuntimeError a second time.
+        """
         if self._task is not None:
             raise RuntimeError("a client is opened once; make another one")
         self._tell(ConnectionState("connecting"))
         try:
             link = await self._dialer.dial()
-        except ConnectFailed as error:
+            self.session = session or link.welcome.session
+            if session is not None:
+                await self._adopt(link)
+        except (ConnectFailed, ConnectionLost) as error:
             self._tell(ConnectionState("closed", cause=error))
             raise
-        self._session = link.welcome.session
         self._use(link)
         self._tell(ConnectionState("open"))
         self._task = asyncio.get_running_loop().create_task(self._keep(link))
@@ -166,30 +176,41 @@ class Keeper:
                 return link, tries
         raise cause if isinstance(cause, Unauthorized) else _gone(lost, cause)
 
+    async def _adopt(self, link: Link) -> None:
+        reply = await self._resume(link)
+        if reply.outcome != "ok":
+            await link.close()
+            raise SessionLost(reply.outcome)
+        self.adopted = self._ledger.adopt(reply)
+
     async def _take_up(self, link: Link, lost: ConnectionLost) -> None:
         """Resume the session on a new link, or begin a new one where it is gone."""
-        try:
-            async with asyncio.timeout(self._dialer.open_timeout_s):
-                reply = await self._resume(link)
-        except TimeoutError:
-            await link.cut()
-            raise ConnectFailed("the server did not answer `resume`", retryable=True) from None
-        except BaseException:
-            await link.cut()
-            raise
+        reply = await self._resume(link)
         now, resumed = time.monotonic(), reply.outcome == "ok"
         if resumed:
             messages = self._ledger.resumed(reply, lost, now)
         else:
-            self._session = link.welcome.session
+            self.session = link.welcome.session
             messages = self._ledger.forgotten(lost, now)
         self._use(link)
         self._carry_out(link, messages)  # ahead of whatever follows from the news
         self._tell(ConnectionState("open", resumed=resumed))
 
     async def _resume(self, link: Link) -> ResumeReply:
+        """Ask for the session; leave no link behind where that fails."""
+        try:
+            async with asyncio.timeout(self._dialer.open_timeout_s):
+                return await self._answer_to_resume(link)
+        except TimeoutError:
+            await link.cut()
+            raise ConnectFailed("the server did not answer `resume`", retryable=True) from None
+        except BaseException:
+            await link.cut()
+            raise
+
+    async def _answer_to_resume(self, link: Link) -> ResumeReply:
         most = link.welcome.limits.max_frame_bytes // 2 // BYTES_OF_AN_ID
-        await link.send(encode(Resume(session=self._session, after=self._ledger.after(most))))
+        await link.send(encode(Resume(session=self.session, after=self._ledger.after(most))))
         while not isinstance(reply := _as_reply(await link.receive()), ResumeReply):
             pass
         return reply

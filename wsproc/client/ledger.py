@@ -19,7 +19,7 @@ import asyncio
 import itertools
 import logging
 from collections import OrderedDict
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,8 +27,7 @@ from wsproc.client.delivered import Diverged
 from wsproc.client.entry import Entries, Entry
 from wsproc.client.errors import ConnectionLost, JobLost, JobRejected, ProtocolError, WsprocError
 from wsproc.client.job import Desk, Job
-from wsproc.client.replies import Replies, settle
-from wsproc.client.results import result_maker
+from wsproc.client.replies import Replies, question_of, settle
 from wsproc.frames.client import Cancel
 from wsproc.frames.errors import ErrorCode, ErrorInfo
 from wsproc.frames.server import (
@@ -36,10 +35,7 @@ from wsproc.frames.server import (
     Cancelled,
     CancelReply,
     Error,
-    InputReply,
     JobFrame,
-    JobsReply,
-    Pong,
     Regarding,
     Rejected,
     ResumeReply,
@@ -117,7 +113,6 @@ class Ledger:
 
     def receive(self, frame: ServerFrame, now: float) -> list[Outgoing]:
         """Hand a frame to whom it is for; return what is to be sent. Raises `ProtocolError`."""
-        name = self.entries.name
         match frame:
             case Accepted():
                 self._accept(frame, now)
@@ -129,18 +124,9 @@ class Ledger:
                 return self._note(frame, now)
             case CancelReply():
                 self._forget_unsent(frame)
-                ids = None if frame.ids is None else [name(one) for one in frame.ids]
-                told = {"id": name(frame.id), "ids": ids}
-                self._replies.answer(("cancel", frame.id), frame.model_copy(update=told))
-            case InputReply():
-                self._replies.answer((frame.op, frame.id), _called(frame, name(frame.id)))
-            case JobsReply():
-                jobs = [job.model_copy(update={"id": name(job.id)}) for job in frame.jobs]
-                self._replies.answer(("jobs", frame.id), jobs)
-            case Pong():
-                self._replies.answer("ping", frame)
-            case _:  # heartbeats; and what later servers may add
-                pass
+                self._replies.hear(frame, self.entries.name)
+            case _:
+                self._replies.hear(frame, self.entries.name)
         return []
 
     # --- a loss, and what follows it ------------------------------------------------------------
@@ -155,6 +141,23 @@ class Ledger:
         live = {e.wire_id: e.job.last_seq for e in self.entries if e.job and e.accepted}
         ended = itertools.islice(reversed(self._ended.items()), max(0, most - len(live)))
         return live | dict(ended)
+
+    def adopt(self, reply: ResumeReply) -> dict[str, Job[Any]]:
+        """Take over the jobs of a session that another client had; they are told from the start.
+
+        What they are and were given is not known: their tasks are filled in later, and they are
+        not run again.
+        """
+        for job_id, known in reply.jobs.items():
+            answer: asyncio.Future[Job[Any]] = asyncio.get_running_loop().create_future()
+            entry = Entry(job_id, job_id, "", {}, b"", answer)
+            self.entries.add(entry)
+            self._begin(entry, Accepted(id=job_id, position=0, eta_ms=None, duplicate=True))
+            if known.recovered:
+                entry.accepted = False  # its own `accepted` follows
+            elif entry.job is not None:
+                entry.job.allow_gap()
+        return {entry.name: entry.job for entry in self.entries if entry.job is not None}
 
     def resumed(self, reply: ResumeReply, lost: ConnectionLost, now: float) -> list[bytes]:
         """Go on in the same session; return what is to be sent again."""
@@ -223,8 +226,7 @@ class Ledger:
     def _begin(self, entry: Entry, accepted: Accepted) -> Job[Any]:
         entry.accepted = True
         if entry.job is None:
-            make_result = result_maker(entry.task, entry.fields)
-            entry.job = Job(entry.task, accepted, self._desk, make_result)
+            entry.job = Job(entry.task, accepted, self._desk, entry.fields)
             settle(entry.answer, entry.job)
         else:
             entry.job.accept(accepted)
@@ -270,15 +272,12 @@ class Ledger:
         logger.warning("the server reports %s: %s", frame.error.code.value, frame.error.message)
         return []
 
-    def _meant(self, re: Regarding | None) -> list[Entry | Hashable]:
+    def _meant(self, re: Regarding | None) -> Sequence[Entry | Hashable]:
         """Return what a message that was put off was: where that is not told, any open submit."""
-        kind, wire_id = (None, None) if re is None else (re.type, re.id)
-        if kind in ("cancel", "append", "revise"):
-            return [(kind, wire_id)]
-        if kind == "jobs":
-            return [("jobs", wire_id)]
-        if kind == "ping":
-            return ["ping"]
+        kind = question_of(re)
+        if kind is not None:
+            return [kind]
+        wire_id = re.id if re else None
         submits = [entry for entry in self.entries if not entry.accepted]
         return [entry for entry in submits if wire_id in (None, entry.wire_id)]
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from wsproc.client.errors import WsprocError
+from wsproc.frames.server import (
+    CancelReply,
+    InputReply,
+    JobsReply,
+    Pong,
+    Regarding,
+    ServerFrame,
+)
 
 
 @dataclass(slots=True)
@@ -50,6 +58,27 @@ class Replies:
             del self._asked[kind]
         settle(future, answer)  # a cancelled asker's answer is used up all the same
 
+    def hear(self, frame: ServerFrame, name: Callable[[str], str]) -> None:
+        """Take a reply for the answer that it is; what is none is passed over.
+
+        `name` tells what its owner calls a job of the wire, which the answer is to say.
+        """
+        match frame:
+            case CancelReply():
+                ids = None if frame.ids is None else [name(one) for one in frame.ids]
+                told = frame.model_copy(update={"id": name(frame.id), "ids": ids})
+                self.answer(("cancel", frame.id), told)
+            case InputReply():
+                told_input = frame.model_copy(update={"id": name(frame.id)})
+                self.answer((frame.op, frame.id), told_input)
+            case JobsReply():
+                jobs = [job.model_copy(update={"id": name(job.id)}) for job in frame.jobs]
+                self.answer(("jobs", frame.id), jobs)
+            case Pong():
+                self.answer("ping", frame)
+            case _:  # heartbeats; and what later servers may add
+                return
+
     def interrupt(self, error: WsprocError) -> None:
         """Fail what must not be sent twice; drop what nobody waits for. The rest goes on."""
         for kind, asked in list(self._asked.items()):
@@ -72,6 +101,15 @@ class Replies:
         for questions in asked.values():
             for question in questions:
                 settle(question.answer, error)
+
+
+def question_of(re: Regarding | None) -> Hashable:
+    """Return the kind of question that an `error` is about; None for anything else."""
+    if re is None:
+        return None
+    if re.type in ("cancel", "append", "revise", "jobs"):
+        return (re.type, re.id)
+    return "ping" if re.type == "ping" else None
 
 
 def settle(future: asyncio.Future[Any], answer: Any) -> None:

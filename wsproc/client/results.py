@@ -12,7 +12,7 @@ Nothing here imports pandas but `to_pandas`, which is asked to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -186,18 +186,15 @@ class GenerateResult(_Shown):
         return display.generate_html(self.prompt, self.text, self.finish_reason)
 
 
-def result_maker(task: str, fields: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
-    """Return what makes a job's result of the dict that the server sent.
-
-    `fields` are read when there is a result: the text may have gone on meanwhile.
-    """
+def make_result(task: str, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
+    """Return a job's result, of what its submit said and the server answered."""
     if task == "generate":
-        return lambda data: GenerateResult(data, fields["prompt"])
-    if task == "batch" and "texts" in fields:
-        return lambda data: BatchResult(data, fields["texts"])
+        return GenerateResult(data, fields.get("prompt") or "")
+    if task == "batch" and "results" in data:
+        return BatchResult(data, fields.get("texts") or ())
     if task in ("process", "batch"):
-        return lambda data: ProcessResult(data, fields.get("text") or "")
-    return Result
+        return ProcessResult(data, fields.get("text") or "")
+    return Result(data)
 
 
 def to_pandas(records: list[dict[str, Any]]) -> pandas.DataFrame:
