@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 from wsproc.engine.call import ModelUnavailable
-from wsproc.engine.models.device import resolve_device, resolve_dtype, use_threads
+from wsproc.engine.models.device import (
+    resolve_device,
+    resolve_dtype,
+    tokenize_in_parallel,
+    use_threads,
+)
 
 CPU = torch.device("cpu")
 
@@ -126,3 +133,14 @@ def test_threads_are_set_and_told() -> None:
             use_threads(0)
     finally:
         torch.set_num_threads(before)
+
+
+def test_tokenizers_read_their_threads_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the process was started with: beside a GPU it has the host to itself."""
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    monkeypatch.setenv("RAYON_NUM_THREADS", "1")
+    tokenize_in_parallel(3)
+    assert os.environ["TOKENIZERS_PARALLELISM"] == "true"
+    assert os.environ["RAYON_NUM_THREADS"] == "3"

@@ -14,7 +14,8 @@ from tests.engine.checkpoints import save_causal_lm, save_seq2seq
 from wsproc.engine.call import ModelUnavailable
 from wsproc.engine.models.load import LoadedModel
 from wsproc.engine.models.source import STAGES, Kind, Source
-from wsproc.engine.stages.builders import BUILDERS, CPU, GPU, _budget, _step_tokens
+from wsproc.engine.stages.builders import BUILDERS, CPU, GPU, _budget, _capture, _step_tokens
+from wsproc.engine.stages.decoding import cuda_graph
 from wsproc.engine.stages.registry import StageSettings, build_stage
 from wsproc.engine.stages.stage import StepBudget
 
@@ -123,3 +124,20 @@ def test_entities_stay_on_the_cpu_unless_told() -> None:
     settings = StageSettings(device="cuda:99", options={"gpu": True})
     with pytest.raises(ModelUnavailable, match="--device cuda:99: "):
         build_stage("entities", settings, lambda line: None)
+
+
+def test_steps_are_captured_on_cuda_unless_they_are_not_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The option `graphs` is for the builder alone; elsewhere there is nothing to capture with."""
+    monkeypatch.setattr(cuda_graph, "CudaCapture", lambda device: f"captures on {device}")
+    cuda, cpu = torch.device("cuda", 1), torch.device("cpu")
+    for graphs, device, wanted in [
+        ({}, cuda, "captures on cuda:1"),
+        ({"graphs": True}, cuda, "captures on cuda:1"),
+        ({"graphs": False}, cuda, None),
+        ({"graphs": True}, cpu, None),
+    ]:
+        options: dict[str, Any] = {"context": 9, **graphs}
+        assert _capture(device, options) == wanted
+        assert options == {"context": 9}
