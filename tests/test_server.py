@@ -687,6 +687,13 @@ async def test_what_a_get_is_answered_with(server: Server, path: str, kind: str,
     assert "default-src 'none'" in headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("path", ["/wsproc.js", "/wsproc.d.ts"])
+async def test_any_page_may_import_the_client(server: Server, path: str, quiet: None):
+    """Whether it may connect is another question; what else there is stays the server's own."""
+    assert (await http(server, path))[1]["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in (await http(server, "/"))[1]
+
+
 async def test_the_schema_is_that_of_this_servers_tasks(quiet: None):
     """A task of one's own is in the schema and in the AsyncAPI document."""
     server = fake_server(FakeEngine())

@@ -65,16 +65,20 @@ class Site:
         return _response(HTTPStatus.OK, "application/yaml; charset=utf-8", body.encode())
 
 
-def _file(name: str, kind: str) -> Callable[[Site], Response]:
-    return lambda site: _response(HTTPStatus.OK, kind, _web_file(name))
+def _file(name: str, kind: str, **headers: str) -> Callable[[Site], Response]:
+    return lambda site: _response(HTTPStatus.OK, kind, _web_file(name), **headers)
+
+
+FOR_ALL_PAGES = {"Access-Control-Allow-Origin": "*"}
+"""What a page of another origin may import. Whether it may also connect, its origin decides."""
 
 
 _ROUTES: dict[str, Callable[[Site], Response]] = {
     "/": _file("console.html", "text/html; charset=utf-8"),
     "/console.js": _file("console.js", "text/javascript; charset=utf-8"),
     "/console.css": _file("console.css", "text/css; charset=utf-8"),
-    "/wsproc.js": _file("wsproc.js", "text/javascript; charset=utf-8"),
-    "/wsproc.d.ts": _file("wsproc.d.ts", "application/typescript; charset=utf-8"),
+    "/wsproc.js": _file("wsproc.js", "text/javascript; charset=utf-8", **FOR_ALL_PAGES),
+    "/wsproc.d.ts": _file("wsproc.d.ts", "application/typescript; charset=utf-8", **FOR_ALL_PAGES),
     "/healthz": Site._health,
     "/readyz": Site._readiness,
     "/metrics": Site._metrics,
@@ -97,7 +101,7 @@ def _text(status: HTTPStatus, text: str) -> Response:
     return _response(status, "text/plain; charset=utf-8", text.encode())
 
 
-def _response(status: HTTPStatus, kind: str, body: bytes) -> Response:
+def _response(status: HTTPStatus, kind: str, body: bytes, **more: str) -> Response:
     headers = Headers(
         {
             "Content-Type": kind,
@@ -106,6 +110,7 @@ def _response(status: HTTPStatus, kind: str, body: bytes) -> Response:
             "Connection": "close",
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+            **more,
         }
     )
     return Response(status, status.phrase, headers, body)

@@ -205,8 +205,3 @@ export class JobFailed extends WsprocError {
     this.done = done;
   }
 }
-
-/** Return an error as it is to be told by a job that it ends. */
-export function asJobLoss(jobId: string, error: unknown, why?: string): unknown {
-  return error instanceof ConnectionLost ? new JobLost(jobId, error, why) : error;
-}

@@ -2,7 +2,7 @@
 
 import { deferred } from "./deferred.js";
 import { Delivered, textSoFar } from "./delivered.js";
-import { asJobLoss, JobCancelled, JobFailed, ProtocolError } from "./errors.js";
+import { ConnectionLost, JobCancelled, JobFailed, JobLost, ProtocolError } from "./errors.js";
 import { TypedEventTarget } from "./events.js";
 import type { Piece } from "./feeder.js";
 import type {
@@ -55,11 +55,6 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   readonly result: Promise<R>;
   /** Resolves to the terminal frame, whichever it is; rejects with JobRejected, JobLost. */
   readonly done: Promise<Ended<R>>;
-  /** The number of the last frame that came. */
-  lastSeq = 0;
-  /** How often the job was submitted again because its server or its session was gone. */
-  restarts = 0;
-
   /** @internal What the job's offsets speak of. */
   readonly texts: JobTexts;
   /** @internal Whether nobody wants the job to be run again. */
@@ -74,6 +69,8 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   #toldChars = 0;
   #gapAllowed = false;
   #attached = false;
+  #lastSeq = 0;
+  #restarts = 0;
   #over = false;
   #release = () => {};
 
@@ -87,6 +84,16 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
     this.done = this.#done.promise;
     this.#desk = desk;
     this.texts = new JobTexts(texts);
+  }
+
+  /** The number of the last frame that came. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** How often the job was submitted again because its server or its session was gone. */
+  get restarts(): number {
+    return this.#restarts;
   }
 
   /** How many events were dropped because nobody read them. */
@@ -167,7 +174,7 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   /** @internal Take the server's yes; a repeated one, where the job runs already, has no number. */
   accept(frame: Accepted): void {
     this.#accepted.resolve(frame);
-    this.lastSeq = frame.seq ?? frame.last_seq ?? 0;
+    this.#lastSeq = frame.seq ?? frame.last_seq ?? 0;
     this.#attached = frame.seq === undefined;
   }
 
@@ -178,7 +185,7 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
    */
   receive(frame: JobFrame & { seq: number }): void {
     if (this.#over || !this.#isNext(frame)) return;
-    this.lastSeq = frame.seq;
+    this.#lastSeq = frame.seq;
     const fresh = this.#delivered.fresh(frame);
     if (!fresh || fresh.type === "accepted") return;
     if (fresh.type === "done") return this.end(fresh);
@@ -194,8 +201,8 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
 
   /** @internal Begin again: the job is being submitted once more. What was handed out stays so. */
   rewind(): void {
-    this.restarts += 1;
-    this.lastSeq = 0;
+    this.#restarts += 1;
+    this.#lastSeq = 0;
     this.#gapAllowed = false;
     this.#delivered.rewind();
   }
@@ -214,9 +221,10 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   }
 
   /** @internal End without an end: rejected, or lost with the connection. */
-  fail(error: unknown, why?: string): void {
+  fail(error: unknown): void {
     if (this.#over) return;
-    const loss = asJobLoss(this.id, error, why);
+    const isLoss = error instanceof ConnectionLost && !(error instanceof JobLost);
+    const loss = isLoss ? new JobLost(this.id, error) : error;
     this.#over = true;
     this.#release();
     this.#accepted.reject(loss);

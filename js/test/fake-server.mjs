@@ -1,7 +1,16 @@
 /** A server that a test plays by hand, frame by frame. */
 
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import Ajv from "ajv/dist/2020.js";
 import { WebSocketServer } from "ws";
+
+const SCHEMA = JSON.parse(readFileSync(new URL("../../docs/schema.json", import.meta.url), "utf8"));
+const isClientFrame = new Ajv({ strict: false, allErrors: true }).compile({
+  ...SCHEMA,
+  anyOf: [{ $ref: "#/$defs/ClientFrame" }],
+});
+const OWN_TASKS = ["order", "proces"];
 
 export const LIMITS = {
   max_frame_bytes: 262144,
@@ -60,7 +69,14 @@ export class Peer {
     this.protocols = (headers["sec-websocket-protocol"] ?? "").split(/, */);
     this.closed = once(socket, "close").then(([code, reason]) => [code, String(reason)]);
     this.closed.then(([code]) => this.#frames.end(new Error(`the client is gone (${code})`)));
-    socket.on("message", (data) => this.#frames.put(JSON.parse(data)));
+    socket.on("message", (data) => this.#take(JSON.parse(data)));
+  }
+
+  /** Keep a frame for the test; whatever the client sends must be one by the schema. */
+  #take(frame) {
+    const valid = OWN_TASKS.includes(frame.type) || isClientFrame(frame);
+    if (valid) this.#frames.put(frame);
+    else this.#frames.end(new Error(`no frame of wsproc.v1: ${JSON.stringify(frame)}`));
   }
 
   send(...frames) {

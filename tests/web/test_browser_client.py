@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.fakes import UNENDING, FakeCall, FakeEngine, plausible, serving
+from tests.web.static import static
+
+ROOT = Path(__file__).parents[2]
 
 START = """async (options) => {
   const { connect } = await import("/wsproc.js");
@@ -133,3 +138,47 @@ async def test_a_restarted_server_runs_the_job_again_and_the_page_sees_one(open_
         assert (await page.evaluate("states"))[-1] == ["open", False]
         statuses = await page.evaluate("events.map((event) => event.status ?? event.type)")
     assert statuses == ["started", "token", "token", "completed"]
+
+
+# --- what people are shown ------------------------------------------------------------------------
+
+
+async def test_the_example_survives_a_restart_and_can_be_stopped(open_page):
+    """examples/client.html, a page of another origin that imports the client from the server."""
+    engine = FakeEngine()
+    with static(ROOT / "examples") as origin:
+        async with serving(engine, origins=(origin,)) as server:
+            address, port = server.url.replace("ws://", "http://"), server.port
+            page = (await open_page(f"{origin}/client.html?{address}")).page
+            await page.click("#write")
+            (await engine.calls.get()).delta(text=" upon a hill")
+            await expect(page.locator("#text")).to_have_text("The old house stood upon a hill")
+        again = FakeEngine()
+        async with serving(again, origins=(origin,), port=port):
+            call = await again.calls.get()
+            call.delta(text=" upon a hill, alone")
+            await expect(page.locator("#text")).to_have_text(
+                "The old house stood upon a hill, alone"
+            )
+            await page.click("#stop")
+            await call.cancelled.wait()
+            await page.wait_for_selector("#write:enabled")
+
+
+async def test_the_guides_page_runs_as_it_is_written(open_page, tmp_path: Path):
+    """The first example of docs/browser-client.md, from a page of another origin."""
+    guide = (ROOT / "docs" / "browser-client.md").read_text(encoding="utf-8")
+    example = re.search(r"```html\n(.*?)```", guide, re.DOTALL)
+    assert example is not None
+    with static(tmp_path) as origin:
+        async with serving(FakeEngine(answers=plausible), origins=(origin,)) as server:
+            source = example[1].replace("127.0.0.1:8765", f"127.0.0.1:{server.port}")
+            (tmp_path / "index.html").write_text(source, encoding="utf-8")
+            watched = await open_page("about:blank")
+            said: list[str] = []
+            watched.page.on("console", lambda message: said.append(message.text))
+            (tmp_path / "favicon.ico").touch()
+            async with watched.page.expect_console_message(lambda m: "text_length" in m.text):
+                await watched.page.goto(f"{origin}/index.html")
+    assert said[0].startswith("POSITIVE The food was great 🙂.")
+    assert watched.errors == []

@@ -1,39 +1,16 @@
-"""The pages of examples/, without a client library, in a real browser."""
+"""The pages of examples/ that use no client library, in a real browser."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from playwright.async_api import expect
 
 from tests.fakes import UNENDING, FakeEngine, plausible, serving
+from tests.web.static import static
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files without a log."""
-
-    def log_message(self, *args) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def static(folder: Path):
-    """Serve a folder as `python -m http.server` does; yields the origin."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 async def test_the_page_runs_a_text_and_cancels_another(open_page):

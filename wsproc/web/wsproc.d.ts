@@ -945,8 +945,6 @@ declare class JobFailed extends WsprocError {
   /** The terminal frame. */
   readonly done: Failed;
 }
-/** Return an error as it is to be told by a job that it ends. */
-declare function asJobLoss(jobId: string, error: unknown, why?: string): unknown;
 
 /** One job as its user sees it: an async iterable of its events, its result, and its stop. */
 
@@ -981,9 +979,9 @@ declare class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEve
   /** Resolves to the terminal frame, whichever it is; rejects with JobRejected, JobLost. */
   readonly done: Promise<Ended<R>>;
   /** The number of the last frame that came. */
-  lastSeq: number;
+  get lastSeq(): number;
   /** How often the job was submitted again because its server or its session was gone. */
-  restarts: number;
+  get restarts(): number;
   /** How many events were dropped because nobody read them. */
   get dropped(): number;
   [Symbol.asyncIterator](): AsyncGenerator<E, void, void>;
@@ -1169,7 +1167,6 @@ export {
   JobRejected,
   ProtocolError,
   WsprocError,
-  asJobLoss,
   connect,
   utf16Offsets,
 };

@@ -170,10 +170,6 @@ class JobFailed extends WsprocError {
     this.done = done;
   }
 }
-/** Return an error as it is to be told by a job that it ends. */
-function asJobLoss(jobId, error, why) {
-  return error instanceof ConnectionLost ? new JobLost(jobId, error, why) : error;
-}
 
 /** An EventTarget that knows its events. */
 const TypedEventTarget = EventTarget;
@@ -546,10 +542,6 @@ class Job extends TypedEventTarget {
   result;
   /** Resolves to the terminal frame, whichever it is; rejects with JobRejected, JobLost. */
   done;
-  /** The number of the last frame that came. */
-  lastSeq = 0;
-  /** How often the job was submitted again because its server or its session was gone. */
-  restarts = 0;
   /** @internal What the job's offsets speak of. */
   texts;
   /** @internal Whether nobody wants the job to be run again. */
@@ -563,6 +555,8 @@ class Job extends TypedEventTarget {
   #toldChars = 0;
   #gapAllowed = false;
   #attached = false;
+  #lastSeq = 0;
+  #restarts = 0;
   #over = false;
   #release = () => {};
   /** @internal */
@@ -575,6 +569,14 @@ class Job extends TypedEventTarget {
     this.done = this.#done.promise;
     this.#desk = desk;
     this.texts = new JobTexts(texts);
+  }
+  /** The number of the last frame that came. */
+  get lastSeq() {
+    return this.#lastSeq;
+  }
+  /** How often the job was submitted again because its server or its session was gone. */
+  get restarts() {
+    return this.#restarts;
   }
   /** How many events were dropped because nobody read them. */
   get dropped() {
@@ -643,7 +645,7 @@ class Job extends TypedEventTarget {
   /** @internal Take the server's yes; a repeated one, where the job runs already, has no number. */
   accept(frame) {
     this.#accepted.resolve(frame);
-    this.lastSeq = frame.seq ?? frame.last_seq ?? 0;
+    this.#lastSeq = frame.seq ?? frame.last_seq ?? 0;
     this.#attached = frame.seq === undefined;
   }
   /**
@@ -653,7 +655,7 @@ class Job extends TypedEventTarget {
    */
   receive(frame) {
     if (this.#over || !this.#isNext(frame)) return;
-    this.lastSeq = frame.seq;
+    this.#lastSeq = frame.seq;
     const fresh = this.#delivered.fresh(frame);
     if (!fresh || fresh.type === "accepted") return;
     if (fresh.type === "done") return this.end(fresh);
@@ -667,8 +669,8 @@ class Job extends TypedEventTarget {
   }
   /** @internal Begin again: the job is being submitted once more. What was handed out stays so. */
   rewind() {
-    this.restarts += 1;
-    this.lastSeq = 0;
+    this.#restarts += 1;
+    this.#lastSeq = 0;
     this.#gapAllowed = false;
     this.#delivered.rewind();
   }
@@ -685,9 +687,10 @@ class Job extends TypedEventTarget {
     this.dispatchEvent(new CustomEvent("done", { detail: event }));
   }
   /** @internal End without an end: rejected, or lost with the connection. */
-  fail(error, why) {
+  fail(error) {
     if (this.#over) return;
-    const loss = asJobLoss(this.id, error, why);
+    const isLoss = error instanceof ConnectionLost && !(error instanceof JobLost);
+    const loss = isLoss ? new JobLost(this.id, error) : error;
     this.#over = true;
     this.#release();
     this.#accepted.reject(loss);
@@ -1871,7 +1874,6 @@ export {
   JobRejected,
   ProtocolError,
   WsprocError,
-  asJobLoss,
   connect,
   utf16Offsets,
 };

@@ -95,8 +95,8 @@ export async function generating(client: Client): Promise<void> {
   console.log(reason, reply.outcome, (await job.accepted).position, job.lastSeq, job.dropped);
   await job.append("more", { final: true });
   await job.revise("all new");
-  // @ts-expect-error: it is given by the server
-  job.lastSeq = "4";
+  // @ts-expect-error: it is the server that counts
+  job.lastSeq = 4;
 }
 
 export function listening(client: Client): void {
