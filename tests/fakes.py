@@ -43,9 +43,11 @@ class FakeCall:
         self.stage = stream.call.stage
         self.items = stream.call.items
         self.cancelled = asyncio.Event()
+        self.said: list[str] = []
 
     def delta(self, item: int = 0, **value: Any) -> None:
         """Give a part of an item's result."""
+        self.said.append(value.get("text", ""))
         self.stream.feed(Delta(self.stream.call.id, item, value))
 
     def result(self, item: int = 0, **value: Any) -> None:
@@ -97,6 +99,9 @@ class FakeEngine:
         for call in self._open.values():
             if call.stream.end is None:
                 call.end(EndReason.CANCELLED)
+
+    def kill(self) -> None:
+        """There is no process."""
 
     def unavailable(self, stage: str) -> str | None:
         """Say why a stage cannot be called, as the engine does."""

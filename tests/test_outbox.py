@@ -11,12 +11,16 @@ from wsproc.frames.server import (
     Cancelled,
     Chunking,
     CustomStatus,
+    JobFrame,
     Pong,
+    ServerFrame,
     SummarizationProgress,
     Timing,
     Token,
 )
 from wsproc.outbox import Outbox
+from wsproc.protocol import encode
+from wsproc.replay import Numbered, ReplayLog
 
 
 def done(job: str) -> Cancelled:
@@ -29,16 +33,37 @@ def accepted(job: str) -> Accepted:
     return Accepted(id=job, position=0, eta_ms=None)
 
 
+def put(outbox: Outbox, frame: ServerFrame) -> None:
+    """Queue a frame where a session would."""
+    if isinstance(frame, Accepted):
+        outbox.put_first(frame, encode(frame, 1))
+    elif isinstance(frame, JobFrame):
+        outbox.put(frame)
+    else:
+        outbox.answer(frame)
+
+
+def message(one: bytes | JobFrame) -> dict:
+    """Return what leaves, decoded; a frame that is still to be numbered has no number."""
+    return orjson.loads(encode(one) if isinstance(one, JobFrame) else one)
+
+
 def drain(outbox: Outbox) -> list[dict]:
-    """Take all messages, decoded."""
-    return [orjson.loads(message) for message in iter(outbox.pop, None)]
+    """Take all that waits, decoded."""
+    return [message(one) for one in iter(outbox.pop, None)]
+
+
+def numbered(job: str, *seqs: int) -> list[Numbered]:
+    """Return frames that were numbered before: `accepted`, then tokens."""
+    frames = [accepted(job) if seq == 1 else Token(id=job, text=str(seq)) for seq in seqs]
+    return [Numbered(seq, encode(frame, seq)) for seq, frame in zip(seqs, frames, strict=True)]
 
 
 def test_control_frames_leave_first_and_in_order():
     """An answer never waits behind results."""
     outbox = Outbox()
     for frame in (Token(id="a", text="x"), Pong(n=1), accepted("b"), Pong(n=2)):
-        outbox.put(frame)
+        put(outbox, frame)
     assert [frame["type"] for frame in drain(outbox)] == ["pong", "accepted", "pong", "token"]
 
 
@@ -84,23 +109,76 @@ def test_a_purge_takes_statuses_and_tokens_and_leaves_accepted_and_done():
     outbox = Outbox()
     for job in "ab":
         for frame in (accepted(job), Chunking(id=job, message="m"), Token(id=job, text="x")):
-            outbox.put(frame)
+            put(outbox, frame)
     outbox.put(done("a"))
-    outbox.purge("a")
-    outbox.purge("unknown")
-    left = [(frame["id"], frame["type"], frame["seq"]) for frame in drain(outbox)]
-    assert [one for one in left if one[0] == "a"] == [("a", "accepted", 1), ("a", "done", 2)]
+    assert outbox.purge("a") is None
+    assert outbox.purge("unknown") is None
+    left = [(frame["id"], frame["type"]) for frame in drain(outbox)]
+    assert [one[1] for one in left if one[0] == "a"] == ["accepted", "done"]
     assert [one[1] for one in left if one[0] == "b"] == ["accepted", "status", "token"]
 
 
-def test_numbers_begin_again_after_done():
-    """An id may be used for another job once the first is over."""
+def test_what_is_sent_again_is_the_same_but_for_its_mark():
+    """Behind the answer to the resume, before what is new, in turn with other jobs."""
     outbox = Outbox()
-    for _ in range(2):
-        outbox.put(accepted("a"))
-        outbox.put(done("a"))
-        assert [frame["seq"] for frame in drain(outbox)] == [1, 2]
-    assert outbox.last_seq("a") == 0
+    outbox.replay("a", numbered("a", 1, 2))
+    outbox.put(Token(id="a", text="new"))
+    outbox.put(Token(id="b", text="other"))
+    outbox.answer(Pong(n=1))
+    pong, first, other, second, new = drain(outbox)
+    assert pong["type"] == "pong"
+    assert first == orjson.loads(numbered("a", 1)[0].message) | {"replay": True}
+    assert second == {"type": "token", "id": "a", "seq": 2, "text": "2", "replay": True}
+    assert (other["text"], new["text"]) == ("other", "new")
+    assert outbox.size == 0
+
+
+def test_a_purge_gives_numbers_back_that_were_not_sent():
+    """So the job's end follows without a hole; `accepted` stays."""
+    outbox = Outbox()
+    outbox.replay("a", numbered("a", 1, 2, 3))
+    outbox.put(Token(id="a", text="new"))
+    assert outbox.purge("a") == 2
+    assert [frame["type"] for frame in drain(outbox)] == ["accepted"]
+    outbox.replay("a", numbered("a", 2, 3))
+    outbox.pop()
+    assert outbox.purge("a") == 3
+    assert outbox.size == 0
+
+
+def test_a_purge_keeps_numbers_that_this_client_has_had_before():
+    """Who asks again for what it was sent goes on counting behind that."""
+    outbox = Outbox()
+    outbox.replay("a", numbered("a", 1, 2, 3), sent=2)
+    assert outbox.sent("a", last=3) == 2
+    assert outbox.purge("a") == 3
+    outbox.replay("a", numbered("a", 2, 3), sent=3)
+    assert outbox.sent("a", last=3) == 3
+    assert outbox.purge("a") is None
+
+
+def test_a_snapshot_has_no_number_to_give_back():
+    """It stands for frames that are gone."""
+    outbox = Outbox()
+    outbox.replay("a", [Numbered(None, encode(Chunking(id="a", message="m"), 7))])
+    assert outbox.purge("a") is None
+    assert len(outbox) == 0
+
+
+def test_what_is_new_is_taken_out_when_the_client_is_gone():
+    """What was to be sent again is in the log anyway; answers are taken apart."""
+    outbox = Outbox()
+    outbox.answer(Pong(n=1))
+    outbox.replay("a", numbered("a", 1, 2))
+    for job, text in (("a", "x"), ("b", "y"), ("a", "z")):
+        outbox.put(Token(id=job, text=text))
+    fresh = outbox.take_fresh()
+    assert [(frame.id, frame.text) for frame in fresh] == [("a", "x"), ("a", "z"), ("b", "y")]
+    assert len(outbox) == 1
+    assert [orjson.loads(one.message) for one in outbox.take_control()] == [
+        {"type": "pong", "n": 1}
+    ]
+    assert (len(outbox), outbox.size, outbox.pop()) == (0, 0, None)
 
 
 def test_a_frame_that_is_no_json_changes_nothing():
@@ -131,8 +209,8 @@ def test_concatenated_tokens_are_the_text(parts: list[str], limit: int, data: st
     outbox, sent = Outbox(limit), []
     for text in parts:
         outbox.put(Token(id="a", text=text))
-        if data.draw(st.booleans()) and (message := outbox.pop()) is not None:
-            sent.append(orjson.loads(message)["text"])
+        if data.draw(st.booleans()) and (one := outbox.pop()) is not None:
+            sent.append(message(one)["text"])
     sent += [frame["text"] for frame in drain(outbox)]
     assert "".join(sent) == "".join(parts)
 
@@ -146,6 +224,7 @@ class Interleaving(RuleBasedStateMachine):
     def start(self, limit: int) -> None:
         """Any limit, from one token to all of them."""
         self.outbox = Outbox(limit)
+        self.log = ReplayLog()
         self.open: dict[str, list[str]] = {}
         self.kept: dict[str, list[str]] = {}
         self.sent: dict[str, list[dict]] = {}
@@ -162,7 +241,8 @@ class Interleaving(RuleBasedStateMachine):
             self.count += 1
             name = f"{job}{self.count}"
             self.open[name] = []
-            self.outbox.put(accepted(name))
+            frame = accepted(name)
+            self.outbox.put_first(frame, self.log.append(frame, sent=True))
 
     @rule(job=st.sampled_from(JOBS), text=st.text(max_size=60))
     def talk(self, job: str, text: str) -> None:
@@ -208,10 +288,10 @@ class Interleaving(RuleBasedStateMachine):
             self._send_one()
 
     def _send_one(self) -> bool:
-        message = self.outbox.pop()
-        if message is None:
+        one = self.outbox.pop()
+        if one is None:
             return False
-        frame = orjson.loads(message)
+        frame = orjson.loads(self.log.append(one, sent=True) if isinstance(one, JobFrame) else one)
         self.sent.setdefault(frame["id"], []).append(frame)
         return True
 

@@ -8,7 +8,6 @@ from tests.test_session import LIMITS
 from wsproc.admission import Admission
 from wsproc.engine import EndReason
 from wsproc.frames.client import TASKS
-from wsproc.outbox import Outbox
 from wsproc.runner import Runner
 from wsproc.session import Offer, Session, Start, Stop
 from wsproc.tasks import default_registry
@@ -19,7 +18,7 @@ class Shell:
 
     def __init__(self, engine: FakeEngine) -> None:
         offer = Offer("1.2.3", "epoch", TASKS, LIMITS, heartbeat_s=15)
-        self.session = Session("secret", offer, Admission(9), Outbox())
+        self.session = Session("secret", offer, Admission(9))
         self.room = asyncio.Event()
         self.woken = asyncio.Event()
         self.runner = Runner(

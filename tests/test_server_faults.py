@@ -46,7 +46,8 @@ async def server(gate: Gate, start: Gate):
     options = {"generation": {"gate": gate.path, "start": start.path}}
     own = {"sentiment": f"{OWN}:cheerful", "generation": f"{OWN}:draw"}
     engine = EngineConfig(models={}, own_stages=own, threads=1, niceness=0, options=options)
-    config = ServerConfig(port=0, engine=engine, probe_s=0.1, probe_timeout_s=0.3, max_tokens=10**6)
+    times = {"probe_s": 0.1, "probe_timeout_s": 0.3, "drain_s": 0}
+    config = ServerConfig(port=0, engine=engine, max_tokens=10**6, **times)
     async with Server(config) as server:
         yield server
 
@@ -128,7 +129,7 @@ async def test_a_text_that_crashes_the_worker_fails_alone(server: Server):
         for _ in range(8):
             done = await other.next("done")
             assert done["result"]["failed_stages"] == []
-        await wire.send(type="process", id="p", text=fine, include_summary=False)
+        await wire.send(type="process", id="q", text=fine, include_summary=False)
         assert (await wire.next("done"))["result"]["failed_stages"] == []
 
 

@@ -6,9 +6,6 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from wsproc.admission import Admission
 from wsproc.frames.client import TASKS
@@ -17,7 +14,8 @@ from wsproc.frames.server import Chunking, Limits, Started, Timing, Token
 from wsproc.job import StopReason
 from wsproc.outbox import Outbox
 from wsproc.protocol import MOST_PEEKED
-from wsproc.session import REMEMBERED_ENDS, Close, Ending, Feed, Offer, Session, Start, Stop
+from wsproc.session import Close, Ending, Feed, Offer, Session, Start, Stop
+from wsproc.session.book import REMEMBERED_ENDS
 
 TEXT = "a text that is long enough"
 TIMING = Timing(queued=10, run=20)
@@ -84,7 +82,7 @@ def test_welcome_tells_what_the_server_offers():
         "epoch": "epoch",
         "tasks": ["process", "batch", "generate"],
         "limits": LIMITS.model_dump(),
-        "resume_s": 0,
+        "resume_s": 30,
         "heartbeat_s": 15,
     }
 
@@ -112,7 +110,9 @@ def test_an_eta_is_learnt_from_jobs_of_the_same_stages():
     session = make()
     submit(session, "first", text=TEXT[:20])
     session.begin("first", 0.0)
-    session.finish("first", Ending(Timing(queued=100.0, run=900.0), {}, result={}, timestamp="t"))
+    session.finish(
+        "first", Ending(Timing(queued=100.0, run=900.0), {}, result={}, timestamp="t"), now=0.0
+    )
     submit(session, "like_it", text=TEXT[:20])
     submit(session, "longer_and_in_a_crowd_of_two", text=TEXT[:10] * 4)
     submit(session, "of_other_stages", text=TEXT[:20], include_entities=True)
@@ -125,7 +125,7 @@ def test_a_job_that_was_cancelled_teaches_nothing():
     session = make()
     submit(session, "first")
     send(session, type="cancel", id="first")
-    session.finish("first", Ending(Timing(queued=1.0, run=2.0, stop=1.0), {}))
+    session.finish("first", Ending(Timing(queued=1.0, run=2.0, stop=1.0), {}), now=0.0)
     submit(session, "second")
     etas = [frame["eta_ms"] for frame in frames(session) if frame["type"] == "accepted"]
     assert etas == [None, None]
@@ -185,12 +185,6 @@ def test_an_omitted_id_is_assigned_and_never_one_in_use():
             "input_too_large",
             "text",
             "text: 50 characters at most, has 51",
-        ),
-        (
-            {"text": TEXT, "on_disconnect": "keep"},
-            "invalid_field",
-            "on_disconnect",
-            "this server keeps no jobs after a disconnect; use on_disconnect 'cancel'",
         ),
         ({}, "missing_field", "text", "text is missing"),
     ],
@@ -305,26 +299,12 @@ def test_a_message_that_comes_too_fast_is_answered_and_not_acted_upon(message, a
     assert session.live_jobs == 0
 
 
-def test_an_id_is_taken_until_its_done_has_left():
-    """A second job under an id whose `done` is still queued would mix their numbers."""
-    session = make()
-    submit(session)
-    session.finish("a", COMPLETED)
-    assert submit(session) == []
-    sent = frames(session)
-    assert [frame["type"] for frame in sent] == ["accepted", "rejected", "done"]
-    assert sent[1]["error"]["code"] == "id_conflict"
-    assert len(submit(session)) == 1
-    session.finish("a", COMPLETED)
-    assert [frame["seq"] for frame in frames(session)] == [1, 2]
-
-
 def test_a_result_wins_over_a_stop():
     """Where completion won the race the client sees `completed`, and its meta again."""
     session = make()
     submit(session, meta="m")
     send(session, type="cancel", id="a")
-    session.finish("a", COMPLETED)
+    session.finish("a", COMPLETED, now=0.0)
     *_, done = frames(session)
     assert done["status"] == "completed"
     assert done["result"] == {"text_length": 26}
@@ -344,7 +324,7 @@ def test_leaving_stops_every_job_once_with_its_reason(reason: StopReason):
     assert session.leave(reason) == [Stop("a"), Stop("c")]
     assert session.leave(reason) == []
     for name in "abc":
-        session.finish(name, STOPPED)
+        session.finish(name, STOPPED, now=0.0)
     reasons = {f["id"]: f["reason"] for f in frames(session) if f["type"] == "done"}
     assert reasons == {"a": reason.value, "b": "client", "c": reason.value}
 
@@ -356,7 +336,7 @@ def test_a_deadline_is_a_failure_and_keeps_what_was_made():
     session.emit(Chunking(id="a", message="m"))
     assert session.expire("a") == [Stop("a")]
     assert session.expire("a") == []
-    session.finish("a", Ending(TIMING, {}, partial_result={"x": 1}))
+    session.finish("a", Ending(TIMING, {}, partial_result={"x": 1}), now=0.0)
     _, status, done = frames(session)
     assert status["status"] == "chunking"
     assert done["status"] == "failed"
@@ -372,9 +352,9 @@ def test_an_ending_that_is_no_json_leaves_the_job_to_another():
     submit(session)
     wrong = Ending(TIMING, {}, result={"thing": object()}, message="m", timestamp="t")
     with pytest.raises(TypeError):
-        session.finish("a", wrong)
+        session.finish("a", wrong, now=0.0)
     assert session.live_jobs == 1
-    session.finish("a", FAILED)
+    session.finish("a", FAILED, now=0.0)
     assert [frame["type"] for frame in frames(session)] == ["accepted", "done"]
 
 
@@ -424,10 +404,6 @@ def test_an_error_names_the_frame_that_it_is_about():
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        (
-            {"type": "resume", "session": "s"},
-            "resume is not offered by this server; submit the jobs again",
-        ),
         (
             {"type": "auth", "token": "very secret"},
             "this server asks for no token; auth is not needed",
@@ -508,8 +484,9 @@ def test_only_so_many_ends_are_remembered():
     session = make()
     for number in range(REMEMBERED_ENDS + 1):
         submit(session, f"j{number}")
-        session.finish(f"j{number}", COMPLETED)
+        session.finish(f"j{number}", COMPLETED, now=0.0)
         frames(session)
+    session.tend(now=301.0)
     send(session, type="cancel", id="j0")
     send(session, type="cancel", id="j1")
     assert [frame["outcome"] for frame in frames(session)] == ["unknown", "done"]
@@ -602,7 +579,7 @@ def test_an_append_that_comes_too_late_is_no_error():
     """To a job that has ended, that never was, that is being stopped; nothing follows from it."""
     session = make()
     submit(session, "over", open=True)
-    session.finish("over", COMPLETED)
+    session.finish("over", COMPLETED, now=0.0)
     submit(session, "stopped", open=True)
     send(session, type="cancel", id="stopped")
     frames(session)
@@ -643,7 +620,7 @@ def test_a_revision_takes_what_was_to_be_told_of_the_text_before():
     send(session, type="append", id="a", text=" one")
     session.emit(Chunking(id="a", message="newest", revision=2))
     send(session, type="append", id="a", final=True)
-    session.finish("a", COMPLETED)
+    session.finish("a", COMPLETED, now=0.0)
     sent = frames(session)
     replies = [
         (one["op"], one["revision"], one["text_length"]) for one in sent if one["type"] == "reply"
@@ -661,7 +638,7 @@ def test_input_that_does_not_come_fails_the_job():
     session.emit(Chunking(id="a", message="m"))
     assert session.starve("a") == [Stop("a")]
     assert session.starve("a") == []
-    session.finish("a", Ending(TIMING, {}, partial_result={"x": 1}))
+    session.finish("a", Ending(TIMING, {}, partial_result={"x": 1}), now=0.0)
     _, status, done = frames(session)
     assert status["status"] == "chunking"
     assert (done["status"], done["partial_result"]) == ("failed", {"x": 1})
@@ -673,221 +650,6 @@ def test_jobs_that_wait_for_their_writers_teach_nothing_about_speed():
     """Their time is that of somebody who types."""
     session = make()
     submit(session, "first", open=True)
-    session.finish("first", COMPLETED)
+    session.finish("first", COMPLETED, now=0.0)
     submit(session, "second")
     assert [one["eta_ms"] for one in frames(session) if one["type"] == "accepted"] == [None, None]
-
-
-class Client(RuleBasedStateMachine):
-    """Any history of a client, its jobs and the writer, against a model of the answers."""
-
-    NAMES = ("a", "b", "c", "d")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.session = make(max_jobs=50)
-        self.answers: list[tuple] = []
-        self.live: dict[str, str] = {}
-        self.ended: dict[str, str] = {}
-        self.unseen: set[str] = set()
-        self.lengths: dict[str, int] = {}
-        self.draining = False
-        self.sent: list[dict] = []
-        self.texts = itertools.count()
-
-    # --- what a client may do -------------------------------------------------------------------
-
-    @rule(
-        name=st.sampled_from(NAMES),
-        good=st.booleans(),
-        open_=st.booleans(),
-        priority=st.integers(0, 9),
-    )
-    def submit(self, name: str, good: bool, open_: bool, priority: int) -> None:
-        """Exactly one answer to each."""
-        submitted = {"text": TEXT if good else 7, "open": open_, "priority": priority, "meta": name}
-        actions = send(self.session, type="process", id=name, **submitted)
-        if not good:
-            verdict = "invalid_field"
-        elif self.draining:
-            verdict = "draining"
-        elif name in self.live or name in self.unseen:
-            verdict = "id_conflict"
-        elif len(self.live) == LIMITS.max_jobs:
-            verdict = "too_many_jobs"
-        else:
-            verdict = "accepted"
-            self.live[name] = "queued"
-            self.ended.pop(name, None)
-            self.lengths.pop(name, None)
-            if open_:
-                self.lengths[name] = len(TEXT)
-        self.answers.append((name, verdict))
-        assert [type(one) for one in actions] == ([Start] if verdict == "accepted" else [])
-
-    @rule(name=st.sampled_from(NAMES))
-    def cancel(self, name: str) -> None:
-        """One reply, whatever the id."""
-        actions = send(self.session, type="cancel", id=name)
-        self._expect_stop([name] if name in self.live else [], actions)
-        if name in self.live:
-            self.answers.append((name, "cancelling", None))
-            self.live[name] = "cancelling"
-        elif name in self.ended:
-            self.answers.append((name, "done", self.ended[name]))
-        else:
-            self.answers.append((name, "unknown", None))
-
-    @rule()
-    def cancel_all(self) -> None:
-        """One reply for all."""
-        actions = send(self.session, type="cancel", id="*")
-        self._expect_stop(list(self.live), actions)
-        self.answers.append(("*", "cancelling" if self.live else "done", None))
-        self.live = dict.fromkeys(self.live, "cancelling")
-
-    @rule(name=st.sampled_from(NAMES), count=st.integers(0, 20), final=st.booleans())
-    def append(self, name: str, count: int, final: bool) -> None:
-        """One reply, whatever the id; it is handed on where the job is open and has room."""
-        actions = send(self.session, type="append", id=name, text="x" * count, final=final)
-        length = self.lengths.get(name, 999) + count
-        if name not in self.live:
-            outcome = "done" if name in self.ended else "unknown"
-        elif self.live[name] == "cancelling" or length > LIMITS.max_text_chars:
-            outcome = "refused"
-        else:
-            outcome = "ok"
-            self.lengths[name] = 999 if final else length
-        self.answers.append((name, outcome, self.ended.get(name)))
-        assert [type(one) for one in actions] == ([Feed] if outcome == "ok" else [])
-
-    @rule(n=st.integers(0, 9))
-    def ping(self, n: int) -> None:
-        """Answered in its turn."""
-        assert send(self.session, type="ping", n=n) == []
-        self.answers.append(("pong", n))
-
-    # --- what its jobs do -----------------------------------------------------------------------
-
-    @rule(name=st.sampled_from(NAMES))
-    def begin(self, name: str) -> None:
-        """A job's first work."""
-        self.session.begin(name, 0.0)
-        if self.live.get(name) == "queued":
-            self.live[name] = "running"
-
-    @rule(name=st.sampled_from(NAMES))
-    def talk(self, name: str) -> None:
-        """A token, of whichever job or none."""
-        self.session.emit(Token(id=name, text=f"{next(self.texts)} "))
-
-    @rule(name=st.sampled_from(NAMES), ending=st.sampled_from([COMPLETED, STOPPED, FAILED]))
-    def finish(self, name: str, ending: Ending) -> None:
-        """A job's end, by itself or stopped."""
-        if name in self.live:
-            self.session.finish(name, ending)
-            self.ended[name] = {id(COMPLETED): "completed", id(FAILED): "failed"}.get(
-                id(ending), "cancelled"
-            )
-            del self.live[name]
-            self.unseen.add(name)
-
-    @rule(reason=st.sampled_from([StopReason.DISCONNECT, StopReason.SHUTDOWN]))
-    def leave(self, reason: StopReason) -> None:
-        """The client goes, or the server."""
-        self._expect_stop(list(self.live), self.session.leave(reason))
-        self.live = dict.fromkeys(self.live, "cancelling")
-
-    @rule()
-    def drain(self) -> None:
-        """At most once."""
-        if not self.draining:
-            self.draining = True
-            self.session.drain(CloseCode.SERVICE_RESTART, "going", 1)
-            self.answers.append(("goaway",))
-
-    # --- what the writer does -------------------------------------------------------------------
-
-    @rule(count=st.integers(1, 5))
-    def write(self, count: int) -> None:
-        """The writer takes some frames."""
-        for _ in range(count):
-            self._write_one()
-
-    def _write_one(self) -> bool:
-        message = self.session.next_message()
-        if message is None:
-            return False
-        frame = orjson.loads(message)
-        self.sent.append(frame)
-        if frame["type"] == "done":
-            self.unseen.discard(frame["id"])
-            assert frame["meta"] == frame["id"]
-        return True
-
-    def _expect_stop(self, names: list[str], actions: list) -> None:
-        fresh = [name for name in names if self.live[name] != "cancelling"]
-        assert actions == [Stop(name) for name in fresh]
-
-    # --- what must hold -------------------------------------------------------------------------
-
-    @invariant()
-    def slots_are_counted(self) -> None:
-        """The session, the server and the model agree."""
-        admission = self.session._admission
-        assert self.session.live_jobs == admission.live == len(self.live)
-        waiting = [
-            name
-            for name, state in self.live.items()
-            if state == "queued" and name not in self.lengths
-        ]
-        assert admission.waiting == len(waiting)
-
-    def teardown(self) -> None:
-        """All ends and leaves: compare the answers, and follow every id."""
-        for name in list(self.live):
-            self.finish(name, STOPPED)
-        while self._write_one():
-            pass
-        assert [one for one in map(_answer, self.sent) if one is not None] == self.answers
-        for name in self.NAMES:
-            _check_lives(name, [frame for frame in self.sent if frame.get("id") == name])
-
-
-def _answer(frame: dict) -> tuple | None:
-    """Reduce a control frame to what the model predicts; None for a job's own frames."""
-    match frame:
-        case {"type": "accepted"}:
-            return (frame["id"], "accepted")
-        case {"type": "rejected"}:
-            return (frame["id"], frame["error"]["code"])
-        case {"type": "reply"}:
-            return (frame["id"], frame["outcome"], frame.get("status"))
-        case {"type": "pong"}:
-            return ("pong", frame["n"])
-        case {"type": "goaway"}:
-            return ("goaway",)
-    return None
-
-
-def _check_lives(name: str, frames: list[dict]) -> None:
-    """Follow one id: accepted, its own frames numbered, silence after a cancel, one done."""
-    seq, cancelling = 0, False
-    for frame in frames:
-        kind = frame["type"]
-        if kind in ("rejected", "reply"):
-            cancelling = cancelling or frame.get("outcome") == "cancelling"
-            continue
-        if kind == "accepted":
-            assert seq == 0, f"{name} was accepted twice"
-            cancelling = False
-        else:
-            assert seq > 0, f"{name}: {kind} without accepted"
-        assert frame["seq"] == seq + 1
-        assert not (cancelling and kind == "token")
-        seq = 0 if kind == "done" else seq + 1
-    assert seq == 0, f"{name} has no done"
-
-
-Client.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
-TestClient = Client.TestCase

@@ -26,12 +26,17 @@ PATIENCE_S = 20
 class Wire:
     """One connection. Receiving asserts what holds for every server: valid frames, numbers without
     a hole, silence of a job behind its `done`, and no result of it behind `reply{cancelling}`.
+
+    `welcome` is set by `connected`.
     """
+
+    welcome: dict[str, Any]
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.frames: list[dict[str, Any]] = []
         self._seq: dict[str, int] = {}
+        self._gaps: set[str] = set()
         self._cancelling: set[str] = set()
 
     async def send(self, **frame: Any) -> None:
@@ -60,6 +65,16 @@ class Wire:
         wanted = {"type": kind, **fields}
         return await self.until(lambda frame: wanted.items() <= frame.items())
 
+    async def resume(self, session: str, after: dict[str, int] | None = None) -> dict[str, Any]:
+        """Take up a session and return the reply; what follows is checked from `after` on."""
+        await self.send(type="resume", session=session, after=after or {})
+        reply = await self.next("reply", op="resume")
+        for job, told in reply["jobs"].items() if "jobs" in reply else ():
+            self._seq[job] = min((after or {}).get(job, 0), told["last_seq"])
+            if not told["recovered"]:
+                self._gaps.add(job)
+        return reply
+
     async def closed(self) -> int:
         """Receive to the end; return the close code."""
         with suppress(ConnectionClosed):
@@ -78,13 +93,18 @@ class Wire:
             self._cancelling |= {job, *frame.get("ids", [])}
         if "seq" not in frame:
             return
-        kind = frame["type"]
-        if kind == "accepted":
+        kind, again = frame["type"], frame.get("replay", False)
+        if kind == "done" and again and job not in self._seq:
+            return  # asked for once more, by submitting the same job again
+        if kind == "accepted" and not again:
             assert job not in self._seq, f"{job} was accepted twice"
             self._seq[job] = 0
             self._cancelling.discard(job)
         assert job in self._seq, f"{kind} of {job} without accepted, or behind its done"
-        assert frame["seq"] == self._seq[job] + 1
+        if again and frame["seq"] <= self._seq[job]:
+            return
+        assert frame["seq"] == self._seq[job] + 1 or job in self._gaps
+        self._gaps.discard(job)
         assert kind in ("accepted", "done") or job not in self._cancelling
         self._seq[job] = frame["seq"]
         if kind == "done":
@@ -96,7 +116,8 @@ async def connected(server: Server, **options: Any) -> AsyncIterator[Wire]:
     """Connect to a server and take its welcome."""
     async with connect(server.url, **options) as socket:
         wire = Wire(socket)
-        assert (await wire.receive())["type"] == "welcome"
+        wire.welcome = await wire.receive()
+        assert wire.welcome["type"] == "welcome"
         yield wire
 
 

@@ -114,6 +114,15 @@ class ServerConfig:
         int,
         Setting("Bytes that wait for one slow reader before its jobs pause.", LIMITS, least=1000),
     ] = 1 << 20
+    replay_bytes: Annotated[
+        int, Setting("Bytes of frames kept for one client's return.", LIMITS, least=1 << 16)
+    ] = 8 << 20
+    replay_total_bytes: Annotated[
+        int, Setting("Bytes of frames kept for all of them.", LIMITS, least=1 << 20)
+    ] = 256 << 20
+    max_detached_sessions: Annotated[
+        int, Setting("Sessions that wait for their client's return.", LIMITS, least=0)
+    ] = 5000
     heartbeat_s: Annotated[float, Setting("Between heartbeats when idle.", TIMES, least=0.01)] = (
         15.0
     )
@@ -136,7 +145,18 @@ class ServerConfig:
             least=0.01,
         ),
     ] = 15.0
-    drain_s: Annotated[float, Setting("For an orderly end.", TIMES, least=0)] = 5.0
+    drain_s: Annotated[
+        float, Setting("That jobs have to end by themselves at a shutdown.", TIMES, least=0)
+    ] = 5.0
+    grace_s: Annotated[
+        float, Setting("For delivering and closing, once jobs were stopped.", TIMES, least=0)
+    ] = 5.0
+    resume_s: Annotated[
+        float, Setting("That the jobs of a lost client wait for its return.", TIMES, least=0)
+    ] = 30.0
+    result_ttl_s: Annotated[
+        float, Setting("That the frames of an ended job are kept.", TIMES, least=0)
+    ] = 300.0
     auth: AuthConfig = field(default_factory=AuthConfig)
     tls: TlsConfig = field(default_factory=TlsConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)

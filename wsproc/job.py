@@ -13,8 +13,9 @@ gives the reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from wsproc.frames.client import Submit
 from wsproc.intake import Intake
@@ -64,12 +65,15 @@ class IllegalTransition(AssertionError):
 @dataclass(slots=True)
 class Job:
     """One accepted job. Times are seconds on the session's clock; `intake` is what has come in of
-    one whose input goes on after the submit.
+    one whose input goes on after the submit; `digest` tells the same submit from another one;
+    `partial` is what its task has finished so far, a JSON object.
     """
 
     id: str
     request: Submit
     accepted_at: float
+    digest: bytes = b""
+    partial: dict[str, Any] = field(default_factory=dict)
     state: JobState = JobState.QUEUED
     stop_reason: StopReason | None = None
     intake: Intake | None = None
@@ -79,6 +83,11 @@ class Job:
         """When the job must be over, or None."""
         timeout_ms = self.request.timeout_ms
         return None if timeout_ms is None else self.accepted_at + timeout_ms / 1000
+
+    @property
+    def is_hushed(self) -> bool:
+        """Whether its client has cancelled it, and is told of its end and nothing else."""
+        return self.state is JobState.CANCELLING and self.stop_reason is StopReason.CLIENT
 
     def apply(self, event: JobEvent) -> None:
         """Move on, or raise `IllegalTransition` and stay as it is."""

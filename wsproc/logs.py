@@ -52,6 +52,9 @@ Format = Literal["auto", "json", "console"]
 bound = structlog.contextvars.bound_contextvars
 """Put ids on all lines that are logged inside of a `with` block and by what is started there."""
 
+bind = structlog.contextvars.bind_contextvars
+"""Put ids on all lines that this task logs from now on, and those that it starts."""
+
 WAITING_LINES = 10_000
 FLUSH_S = 2.0
 """How long the last lines may take at the end: the reader of stderr may have stopped for ever."""

@@ -1,4 +1,4 @@
-"""What waits to be sent to one client: bounded, fair between jobs, numbered as it leaves. Pure.
+"""What waits to be sent to one client: bounded, and fair between its jobs. Pure.
 
 Delivery classes, by the frame's type:
 
@@ -9,25 +9,18 @@ Delivery classes, by the frame's type:
 - a purge takes a job's waiting statuses and tokens, never its `accepted` or `done`; a later
   revision of a live job's text takes the statuses of earlier ones.
 
-`seq` is given when a frame leaves, so merging, replacing and purging leave no hole.
+A job's frame has no number here: it gets it as it leaves. What is sent again has one already.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from wsproc.frames.server import (
-    Accepted,
-    Done,
-    JobFrame,
-    ServerFrame,
-    Status,
-    SummarizationProgress,
-    Token,
-)
-from wsproc.protocol import encode
+from wsproc.frames.server import JobFrame, ServerFrame, Status, SummarizationProgress, Token
+from wsproc.protocol import encode, mark_replayed
+from wsproc.replay import Numbered
 
 REPLACEABLE = (SummarizationProgress,)
 PURGEABLE = (Status, Token)
@@ -38,10 +31,44 @@ def is_stale(frame: ServerFrame, revision: int) -> bool:
     return isinstance(frame, Status) and frame.revision is not None and frame.revision < revision
 
 
-@dataclass(slots=True)
-class _Waiting:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A control frame, or an `accepted` that has its number, and its message."""
+
     frame: ServerFrame
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    frame: JobFrame
     size: int
+
+    @property
+    def purgeable(self) -> bool:
+        return isinstance(self.frame, PURGEABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A frame that has its number. `sent` is whether this client was sent it before.
+
+    Only live jobs are purged, and `accepted` is always number 1.
+    """
+
+    numbered: Numbered
+    sent: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.numbered.message)
+
+    @property
+    def purgeable(self) -> bool:
+        return self.numbered.seq != 1
+
+
+_Waiting = _Fresh | _Again
 
 
 class Outbox:
@@ -55,12 +82,11 @@ class Outbox:
         self.limit = limit
         self.size = 0
         self._control_size = 0
-        self._control: deque[_Waiting] = deque()
-        self._jobs: OrderedDict[str, deque[_Waiting]] = OrderedDict()
-        self._last_seq: dict[str, int] = {}
+        self._control: deque[Answer] | None = None  # most of the time nothing waits: no memory
+        self._jobs: dict[str, deque[_Waiting]] = {}  # the first is the next to send
 
     def __len__(self) -> int:
-        return len(self._control) + sum(map(len, self._jobs.values()))
+        return len(self._control or ()) + sum(map(len, self._jobs.values()))
 
     def __repr__(self) -> str:
         return f"<Outbox {len(self)} frames, {self.size} of {self.limit} bytes>"
@@ -75,96 +101,150 @@ class Outbox:
         """Whether answers alone fill it: the client asks on and on and reads nothing."""
         return self._control_size >= self.limit
 
-    def put(self, frame: ServerFrame) -> None:
-        """Queue a frame by its class.
+    # --- in -------------------------------------------------------------------------------------
+
+    def answer(self, frame: ServerFrame) -> None:
+        """Queue a control frame."""
+        self.put_first(frame, encode(frame))
+
+    def put_first(self, frame: ServerFrame, message: bytes) -> None:
+        """Queue a control frame, or an `accepted` that has its number, whose message is known."""
+        if self._control is None:
+            self._control = deque()
+        self._control.append(Answer(frame, message))
+        self._control_size += len(message)
+        self.size += len(message)
+
+    def put(self, frame: JobFrame) -> None:
+        """Queue a frame of a job by its class.
 
         Raises TypeError for one that cannot be written as JSON; nothing is changed then.
         """
-        if isinstance(frame, JobFrame) and not isinstance(frame, Accepted):
-            self._put_of_job(frame)
+        waiting = self._queue(frame.id)
+        last = waiting[-1] if waiting else None
+        before = last.frame if isinstance(last, _Fresh) else None
+        if isinstance(frame, Token) and isinstance(before, Token) and self.congested:
+            self._replace_last(waiting, Token(id=frame.id, text=before.text + frame.text))
+        elif isinstance(frame, REPLACEABLE) and isinstance(before, type(frame)):
+            self._replace_last(waiting, frame)
         else:
-            self._append(self._control, frame)
-            self._control_size += self._control[-1].size
+            self._append(waiting, _Fresh(frame, len(encode(frame))))
+        self._keep(frame.id, waiting)
 
-    def purge(self, job: str) -> None:
-        """Drop a job's waiting statuses and tokens."""
-        self._drop(job, lambda frame: isinstance(frame, PURGEABLE))
+    def replay(self, job: str, frames: Iterable[Numbered], sent: int = 0) -> None:
+        """Queue frames of a job that are sent again; the connection has had those up to `sent`."""
+        waiting = self._queue(job)
+        for one in frames:
+            self._append(waiting, _Again(one, one.seq is None or one.seq <= sent))
+        self._keep(job, waiting)
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def pop(self) -> bytes | JobFrame | None:
+        """Take the next message, or the next frame, which is to be given its number.
+
+        Control first, then the jobs in turn; None when nothing waits.
+        """
+        if self._control:
+            return self._pop_control(self._control).message
+        if not self._jobs:
+            return None
+        first = self._pop_of_job()
+        return first.frame if isinstance(first, _Fresh) else mark_replayed(first.numbered.message)
+
+    def take(self) -> ServerFrame | None:
+        """Take the next frame as it is, where nothing is ever sent again."""
+        if self._control:
+            return self._pop_control(self._control).frame
+        if not self._jobs:
+            return None
+        first = self._pop_of_job()
+        assert isinstance(first, _Fresh)
+        return first.frame
+
+    def _pop_of_job(self) -> _Waiting:
+        job, waiting = next(iter(self._jobs.items()))
+        first = waiting.popleft()
+        self.size -= first.size
+        del self._jobs[job]
+        self._keep(job, waiting)
+        return first
+
+    def purge(self, job: str) -> int | None:
+        """Drop a live job's waiting statuses and tokens.
+
+        Returns the first number that the connection was to be sent and now is not; None where there
+        is none.
+        """
+        first = next((seq for seq in _unsent(self._jobs.get(job, ())) if seq > 1), None)
+        self._drop(job, lambda one: one.purgeable)
+        return first
 
     def supersede(self, job: str, revision: int) -> None:
         """Drop a job's waiting statuses that are about an earlier revision of its text."""
-        self._drop(job, lambda frame: is_stale(frame, revision))
+        self._drop(job, lambda one: isinstance(one, _Fresh) and is_stale(one.frame, revision))
 
-    def _drop(self, job: str, unwanted: Callable[[ServerFrame], bool]) -> None:
-        waiting = self._jobs.get(job)
-        if waiting is None:
-            return
-        kept = deque(one for one in waiting if not unwanted(one.frame))
+    def _drop(self, job: str, unwanted: Callable[[_Waiting], bool]) -> None:
+        waiting = self._jobs.pop(job, deque())
+        kept = deque(one for one in waiting if not unwanted(one))
         self.size -= sum(one.size for one in waiting) - sum(one.size for one in kept)
-        if kept:
-            self._jobs[job] = kept
-        else:
-            del self._jobs[job]
+        self._keep(job, kept)
 
-    def pop(self) -> bytes | None:
-        """Take the next message, numbered; None when nothing waits."""
-        frame = self.take()
-        return None if frame is None else self._numbered(frame)
+    def sent(self, job: str, last: int) -> int:
+        """Return up to which number a job's frames were sent, `last` where none waits."""
+        return next(_unsent(self._jobs.get(job, ())), last + 1) - 1
 
-    def take(self) -> ServerFrame | None:
-        """Take the next frame: control first, then the jobs in turn; None when nothing waits."""
-        if self._control:
-            first = self._control.popleft()
-            self._control_size -= first.size
-            return self._leave(first)
-        if not self._jobs:
-            return None
-        job, waiting = next(iter(self._jobs.items()))
-        first = waiting.popleft()
-        if waiting:
-            self._jobs.move_to_end(job)
-        else:
-            del self._jobs[job]
-        return self._leave(first)
+    def take_fresh(self) -> list[JobFrame]:
+        """Take the frames of all jobs out, those of each in their order; control frames stay.
+
+        What was to be sent again is dropped: it is in the log.
+        """
+        queues = self._jobs.values()
+        fresh = [one.frame for waiting in queues for one in waiting if isinstance(one, _Fresh)]
+        self._jobs = {}
+        self.size = self._control_size
+        return fresh
+
+    def take_control(self) -> list[Answer]:
+        """Take the control frames out."""
+        answers = list(self._control or ())
+        self._control = None
+        self.size -= self._control_size
+        self._control_size = 0
+        return answers
 
     def holds(self, job: str) -> bool:
         """Whether a frame of a job waits, its `accepted` aside."""
         return job in self._jobs
 
-    def last_seq(self, job: str) -> int:
-        """Return the number of a live job's last frame that left, 0 before the first."""
-        return self._last_seq.get(job, 0)
+    # --- queues ---------------------------------------------------------------------------------
 
-    def _put_of_job(self, frame: JobFrame) -> None:
-        waiting = self._jobs.get(frame.id, deque())
-        last = waiting[-1].frame if waiting else None
-        if isinstance(frame, Token) and isinstance(last, Token) and self.congested:
-            self._replace_last(waiting, Token(id=frame.id, text=last.text + frame.text))
-        elif isinstance(frame, REPLACEABLE) and isinstance(last, type(frame)):
-            self._replace_last(waiting, frame)
-        else:
-            self._append(waiting, frame)
-        self._jobs.setdefault(frame.id, waiting)
+    def _queue(self, job: str) -> deque[_Waiting]:
+        return self._jobs.get(job) or deque()
 
-    def _append(self, waiting: deque[_Waiting], frame: ServerFrame) -> None:
+    def _keep(self, job: str, waiting: deque[_Waiting]) -> None:
+        if waiting:
+            self._jobs[job] = waiting
+
+    def _pop_control(self, control: deque[Answer]) -> Answer:
+        first = control.popleft()
+        self._control = control or None
+        self._control_size -= len(first.message)
+        self.size -= len(first.message)
+        return first
+
+    def _append(self, waiting: deque[_Waiting], one: _Waiting) -> None:
+        waiting.append(one)
+        self.size += one.size
+
+    def _replace_last(self, waiting: deque[_Waiting], frame: JobFrame) -> None:
         size = len(encode(frame))
-        waiting.append(_Waiting(frame, size))
-        self.size += size
+        self.size += size - waiting[-1].size
+        waiting[-1] = _Fresh(frame, size)
 
-    def _replace_last(self, waiting: deque[_Waiting], frame: ServerFrame) -> None:
-        self._append(waiting, frame)
-        self.size -= waiting[-2].size
-        del waiting[-2]
 
-    def _leave(self, one: _Waiting) -> ServerFrame:
-        self.size -= one.size
-        return one.frame
-
-    def _numbered(self, frame: ServerFrame) -> bytes:
-        if not isinstance(frame, JobFrame):
-            return encode(frame)
-        seq = self._last_seq.get(frame.id, 0) + 1
-        if isinstance(frame, Done):
-            self._last_seq.pop(frame.id, None)
-        else:
-            self._last_seq[frame.id] = seq
-        return encode(frame, seq)
+def _unsent(waiting: Iterable[_Waiting]) -> Iterator[int]:
+    """Yield the numbers in a queue that the connection has not been sent, the lowest first."""
+    for one in waiting:
+        if isinstance(one, _Again) and not one.sent and one.numbered.seq is not None:
+            yield one.numbered.seq

@@ -83,6 +83,11 @@ def encode(frame: ServerFrame | ClientFrame, seq: int | None = None) -> bytes:
     return orjson.dumps({**head, **_without(frame.model_dump(exclude_unset=True), head)})
 
 
+def mark_replayed(message: bytes) -> bytes:
+    """Return the message of a job's frame as one that is sent again."""
+    return message[:-1] + b',"replay":true}'
+
+
 @cache
 def _constants(model: type[ServerFrame | ClientFrame]) -> tuple[str, ...]:
     """Name the fields that have one possible value: they say what kind of frame it is."""
@@ -178,4 +183,4 @@ _BRANCHES = ("literal[", "constrained-", "function-", "list[")
 """How the names of union branches begin; they stand behind the field that has the union."""
 
 
-__all__ = ["SUBPROTOCOL", "BadFrame", "decode", "decode_server", "encode", "peek"]
+__all__ = ["SUBPROTOCOL", "BadFrame", "decode", "decode_server", "encode", "mark_replayed", "peek"]

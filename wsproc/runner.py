@@ -1,11 +1,11 @@
-"""One connection's jobs at run time: a task's events go to the session, its end becomes `done`."""
+"""One session's jobs at run time: a task's events go to the session, its end becomes `done`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -16,7 +16,7 @@ from wsproc.events import JobEnded
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import JobFrame, Timing
 from wsproc.job import Job, StopReason
-from wsproc.session import Action, Close, Ending, Feed, Session, Start, Stop
+from wsproc.session import Ending, Feed, JobAction, Session, Start
 from wsproc.tasks import JobContext, TaskRegistry, TaskResult
 from wsproc.tasks.context import Caller
 from wsproc.tasks.job_input import JobInput
@@ -27,7 +27,7 @@ logger = logging.getLogger("wsproc.jobs")
 
 class Runner:
     """Carries out a session's actions; `wake` is called whenever the session has frames to send,
-    `room` is waited for while its outbox is full.
+    `room` is waited for while its outbox is full, `on_end` is called when a job has ended.
     """
 
     def __init__(
@@ -38,17 +38,19 @@ class Runner:
         *,
         wake: Callable[[], None],
         room: asyncio.Event,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session
         self._engine = engine
         self._registry = registry
         self._wake = wake
         self._room = room
+        self._on_end = on_end
         self._tasks: dict[str, asyncio.Task[TaskResult | None]] = {}
         self._inputs: dict[str, JobInput] = {}
         self._input_timers: dict[str, asyncio.TimerHandle] = {}
 
-    def carry_out(self, action: Start | Stop | Feed) -> None:
+    def carry_out(self, action: JobAction) -> None:
         """Start, feed or stop a job."""
         if isinstance(action, Start):
             self._start(action.job)
@@ -70,6 +72,7 @@ class Runner:
             owner=self._session.token,
             priority=job.request.priority,
             deadline=job.deadline,
+            partial=job.partial,
             on_begin=lambda: self._session.begin(job.id, time.monotonic()),
             input=self._open(job),
         )
@@ -109,10 +112,9 @@ class Runner:
     def _expire(self, job_id: str) -> None:
         self._carry_out_all(self._session.expire(job_id))
 
-    def _carry_out_all(self, actions: list[Action]) -> None:
+    def _carry_out_all(self, actions: Iterable[JobAction]) -> None:
         for action in actions:
-            if not isinstance(action, Close):
-                self.carry_out(action)
+            self.carry_out(action)
         self._wake()
 
     async def _run(self, job: Job, context: JobContext) -> TaskResult | None:
@@ -135,6 +137,8 @@ class Runner:
         if self._session.outbox.congested:
             self._room.clear()
             await self._room.wait()
+        elif not self._session.attached:
+            await asyncio.sleep(0)  # no writer sets the pace: let others have their turn
 
     def _end(self, job: Job, context: JobContext, task: asyncio.Task[TaskResult | None]) -> None:
         del self._tasks[job.id]
@@ -143,11 +147,12 @@ class Runner:
             timer.cancel()
         ending = _ending(job, context, task)
         try:
-            self._session.finish(job.id, ending)
+            self._session.finish(job.id, ending, time.monotonic())
         except (TypeError, ValueError) as error:  # a task of one's own may return anything
             ending = Ending(ending.timing, {}, error=_explain(error))
-            self._session.finish(job.id, ending)
+            self._session.finish(job.id, ending, time.monotonic())
         self._session.offer.tell(_told(self._session.label, job, ending))
+        self._on_end()
         self._wake()
 
 

@@ -23,22 +23,22 @@ from wsproc.admission import Admission
 from wsproc.auth.keyring import Keyring
 from wsproc.config import ServerConfig
 from wsproc.connection import Connection
+from wsproc.departure import GOODBYE, Departure
 from wsproc.engine import Engine
 from wsproc.entrance import Entrance, Guest, Visitor
 from wsproc.events import Reader, Readers
 from wsproc.extras import missing
 from wsproc.files import BadFile
-from wsproc.frames.errors import CloseCode
 from wsproc.gate import Gate
 from wsproc.guarded import guarded_by
 from wsproc.handshake import choose_subprotocol, host_allowed
 from wsproc.health import Verdict
 from wsproc.http import Site
+from wsproc.lobby import Lobby
 from wsproc.logs import LogReader
 from wsproc.observe import Metrics
-from wsproc.outbox import Outbox
 from wsproc.probe import Prober
-from wsproc.session import Offer, Session
+from wsproc.session import Offer
 from wsproc.tasks import TaskRegistry, default_registry
 from wsproc.tls import LiveTls
 
@@ -89,16 +89,19 @@ class Server:
         self._listener: WebSocketServer | None = None
         self._port: int | None = None
         self._watchers: list[asyncio.Task[None]] = []
-        self._draining = False
+        self._departure: Departure | None = None
         self._offer = Offer(
             version=VERSION,
             epoch=secrets.token_urlsafe(8),
             tasks=self.registry.requests,
             limits=self.config.limits(),
             heartbeat_s=self.config.heartbeat_s,
+            resume_s=self.config.resume_s,
+            result_ttl_s=self.config.result_ttl_s,
             unavailable=self.engine.unavailable,
             tell=self._tell,
         )
+        self.lobby = Lobby(self._offer, self.admission, self.engine, self.registry, self.config)
         self._prober = Prober(
             self.engine, self.config.probe_s, self.config.probe_timeout_s, self._tell
         )
@@ -183,18 +186,46 @@ class Server:
         return [self._keyring, *([] if self._tls is None else [self._tls])]
 
     async def close(self) -> None:
-        """Go away in order: goaway, stop the jobs, deliver their ends, close within `drain_s`."""
-        if self._listener is None:
+        """Go away in order and in bounded time (see `departure.py`); a second call is no error."""
+        if self._listener is None or self._departure is not None:
             return
-        self._draining = True
+        self._departure = departure = Departure(
+            self.lobby,
+            self._connections,
+            drain_s=self.config.drain_s,
+            grace_s=self.config.grace_s,
+        )
         self._listener.close(close_connections=False)
-        await asyncio.gather(self._drain(), *([self._face.close()] if self._face else []))
+        ways_out = [departure.run(self._all_closed), self._send_strangers_away()]
+        await asyncio.gather(*ways_out, *([self._face.close()] if self._face else []))
         for watcher in self._watchers:
             watcher.cancel()
         await self.engine.close()  # first: a job whose worker hangs ends with its calls
         await self._listener.wait_closed()
+        await departure.ended()
         if self._face is not None:
             await self._face.wait_closed()
+
+    def hurry(self) -> None:
+        """Let a `close` that is under way wait for nothing more: all is cut, workers are killed."""
+        if self._departure is None:
+            return
+        self._departure.hurry()
+        self._entrance.abort()
+        for connection in list(self._connections):
+            connection.abort()
+        self.engine.kill()
+
+    async def _all_closed(self) -> None:
+        assert self._listener is not None
+        await self._listener.wait_closed()
+
+    async def _send_strangers_away(self) -> None:
+        try:
+            async with asyncio.timeout(self.config.grace_s):
+                await self._entrance.send_away(GOODBYE.code, GOODBYE.reason)
+        except TimeoutError:
+            self._entrance.abort()
 
     def health(self) -> Verdict:
         """Say whether the engine does work, by what each worker proved itself (see `health.py`)."""
@@ -217,8 +248,7 @@ class Server:
 
         def on_signal() -> None:
             if asked.is_set():
-                for connection in list(self._connections):
-                    connection.abort()
+                self.hurry()
             asked.set()
 
         for one in (signal.SIGINT, signal.SIGTERM):
@@ -255,34 +285,13 @@ class Server:
                 await self._serve(websocket, guest)
 
     async def _serve(self, websocket: ServerConnection, guest: Guest) -> None:
-        outbox = Outbox(self.config.outbox_bytes)
-        session = Session(secrets.token_urlsafe(24), self._offer, self.admission, outbox)
-        connection = Connection(
-            websocket, session, self.engine, self.registry, self.config, guest.peer
-        )
+        connection = Connection(websocket, self.lobby, self.config, guest.peer, self._tell)
         self._connections.add(connection)
         try:
             with self._entrance.watching(guest, connection.end):
                 await connection.serve()
         finally:
             self._connections.discard(connection)
-
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(self.config.drain_s):
-                await self._drain_connections()
-        except TimeoutError:
-            logger.warning("%d connections did not close in time", len(self._connections))
-        for connection in list(self._connections):
-            connection.abort()
-        self._entrance.abort()
-
-    async def _drain_connections(self) -> None:
-        reason = "the server is shutting down"
-        drains = [one.drain(CloseCode.SERVICE_RESTART, reason) for one in self._connections]
-        await asyncio.gather(*drains, self._entrance.send_away(CloseCode.SERVICE_RESTART, reason))
-        assert self._listener is not None
-        await self._listener.wait_closed()
 
     def _http_face(self) -> Face | None:
         """Return the HTTP face where it is asked for; raise `MissingExtra` where it cannot be."""
@@ -342,7 +351,7 @@ class Server:
         job that comes meanwhile is taken and waits, but another server would run it at once.
         Balancers ask several times before they act, so a restart of a second moves nobody.
         """
-        if self._draining:
+        if self._departure is not None:
             return "shutting down"
         reasons = (self.engine.unavailable(stage) for stage in self.engine.stages)
         reason = next((reason for reason in reasons if reason is not None), None)

@@ -79,6 +79,7 @@ export type ServerFrame =
   | EntitiesProcessing
   | EntitiesComplete
   | StageError
+  | Snapshot
   | CustomStatus
   | Token
   | Completed
@@ -622,7 +623,8 @@ export interface Pong {
   n?: number | null;
 }
 /**
- * What a resumed session still knows of one job.
+ * What a resumed session still knows of one job. Where some of its missed frames are not kept
+ * any more, `recovered` is false and one frame comes in their place.
  */
 export interface Recovered {
   last_seq: number;
@@ -637,12 +639,14 @@ export interface Rejected {
   error: ErrorInfo;
 }
 /**
- * The answer to `resume`; the missed frames follow it.
+ * The answer to `resume`; the missed frames follow it. `session` is the one that is taken up,
+ * `jobs` are all that it still knows.
  */
 export interface ResumeReply {
   type: "reply";
   op: "resume";
   outcome: "ok" | "unknown_session" | "epoch_changed";
+  session?: string | null;
   jobs?: {
     [k: string]: Recovered;
   };
@@ -768,6 +772,22 @@ export interface StageError {
   status: "sentiment_error" | "summarization_error" | "entities_error";
   revision?: number | null;
   error: ErrorInfo;
+}
+/**
+ * Where a live job stands, for a client that comes back when the frames it missed are not kept
+ * any more. It stands for every frame up to its own `seq`.
+ */
+export interface Snapshot {
+  type: "status";
+  id: string;
+  seq: number;
+  replay?: boolean;
+  status: "snapshot";
+  revision?: number | null;
+  state: "queued" | "running" | "cancelling";
+  partial_result: {
+    [k: string]: unknown;
+  };
 }
 /**
  * Generated text; the tokens of a job joined are its whole text.

@@ -32,6 +32,7 @@ from wsproc.frames.server import (
     SentimentProcessing,
     SentimentProgress,
     ServerFrame,
+    Snapshot,
     StageError,
     Started,
     SummarizationComplete,
@@ -89,6 +90,7 @@ SERVER_FRAMES: list[ServerFrame] = [
     StageError(id="a", status="sentiment_error", error=ERROR),
     StageError(id="a", status="summarization_error", error=ERROR),
     StageError(id="a", status="entities_error", error=ERROR),
+    Snapshot(id="a", state="running", partial_result={"text": "so far"}, replay=True),
     CustomStatus(id="a", status="shouting", loudness=11),
     Token(id="a", text="t"),
     Completed(

@@ -221,6 +221,11 @@ class Place:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._fail_all(WorkerLost("the engine was shut down"))
 
+    def kill(self) -> None:
+        """Kill the worker's process, if there is one."""
+        if self._worker is not None:
+            self._worker.kill()
+
     # --- death ----------------------------------------------------------------------------------
 
     def _lost(self, worker: LocalWorker) -> None:

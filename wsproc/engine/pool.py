@@ -135,6 +135,11 @@ class Engine:
         """End the workers; calls that are open fail as lost."""
         await asyncio.gather(*(place.close() for place in self._places))
 
+    def kill(self) -> None:
+        """Kill the workers, so that a `close` has nothing to wait for."""
+        for place in self._places:
+            place.kill()
+
     def unavailable(self, stage: str) -> str | None:
         """Say in words why a stage cannot be called now; None where it can.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -20,7 +20,7 @@ from wsproc.job import StopReason
 from wsproc.logs import bound
 from wsproc.outbox import Outbox
 from wsproc.runner import Runner
-from wsproc.session import Action, Close, Offer, Session
+from wsproc.session import Action, JobAction, Offer, Session
 from wsproc.tasks import TaskRegistry
 from wsproc.tasks.context import Caller
 
@@ -133,7 +133,7 @@ class Exchange:
         self._carry_out(self._session.leave(reason))
         self._room.set()
 
-    def _carry_out(self, actions: list[Action]) -> None:
+    def _carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:
-            if not isinstance(action, Close):
+            if isinstance(action, JobAction):
                 self._runner.carry_out(action)

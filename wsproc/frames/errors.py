@@ -71,6 +71,16 @@ class CloseCode(IntEnum):
     HEARTBEAT_LOST = 4504
     SLOW_CONSUMER = 4508
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the client is not expected to come back for its session.
+
+        One whose token has expired may come back with another one.
+        """
+        if self is CloseCode.UNAUTHORIZED:
+            return False
+        return self in (CloseCode.NORMAL, CloseCode.GOING_AWAY) or 4400 <= self < 4500
+
 
 class ErrorInfo(BaseModel):
     """What went wrong, in words, and whether sending it again can help.

@@ -161,7 +161,9 @@ class JobsReply(ServerFrame):
 
 
 class Recovered(BaseModel):
-    """What a resumed session still knows of one job."""
+    """What a resumed session still knows of one job. Where some of its missed frames are not kept
+    any more, `recovered` is false and one frame comes in their place.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -170,11 +172,14 @@ class Recovered(BaseModel):
 
 
 class ResumeReply(ServerFrame):
-    """The answer to `resume`; the missed frames follow it."""
+    """The answer to `resume`; the missed frames follow it. `session` is the one that is taken up,
+    `jobs` are all that it still knows.
+    """
 
     type: Literal["reply"] = "reply"
     op: Literal["resume"] = "resume"
     outcome: Literal["ok", "unknown_session", "epoch_changed"]
+    session: str | None = None
     jobs: dict[JobId, Recovered] = Field(default_factory=dict)
 
 
@@ -391,7 +396,18 @@ class GenerationStarted(Status):
     prompt_length: Count
 
 
+class Snapshot(Status):
+    """Where a live job stands, for a client that comes back when the frames it missed are not kept
+    any more. It stands for every frame up to its own `seq`.
+    """
+
+    status: Literal["snapshot"] = "snapshot"
+    state: Literal["queued", "running", "cancelling"]
+    partial_result: dict[str, Any]
+
+
 STATUSES: dict[str, type[Status]] = {
+    "snapshot": Snapshot,
     "started": Started,
     "chunking": Chunking,
     "chunked": Chunked,
@@ -527,6 +543,7 @@ AnyServerFrame: TypeAlias = Annotated[
     | Annotated[EntitiesProcessing, Tag("status_entities_processing")]
     | Annotated[EntitiesComplete, Tag("status_entities_complete")]
     | Annotated[StageError, Tag("status_stage_error")]
+    | Annotated[Snapshot, Tag("status_snapshot")]
     | Annotated[CustomStatus, Tag("status_custom")]
     | Annotated[Token, Tag("token")]
     | Annotated[Completed, Tag("done_completed")]

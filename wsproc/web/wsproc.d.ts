@@ -113,6 +113,7 @@ type ServerFrame =
   | EntitiesProcessing
   | EntitiesComplete
   | StageError
+  | Snapshot$1
   | CustomStatus
   | Token
   | Completed
@@ -655,7 +656,8 @@ interface Pong {
   n?: number | null;
 }
 /**
- * What a resumed session still knows of one job.
+ * What a resumed session still knows of one job. Where some of its missed frames are not kept
+ * any more, `recovered` is false and one frame comes in their place.
  */
 interface Recovered {
   last_seq: number;
@@ -670,12 +672,14 @@ interface Rejected {
   error: ErrorInfo;
 }
 /**
- * The answer to `resume`; the missed frames follow it.
+ * The answer to `resume`; the missed frames follow it. `session` is the one that is taken up,
+ * `jobs` are all that it still knows.
  */
 interface ResumeReply {
   type: "reply";
   op: "resume";
   outcome: "ok" | "unknown_session" | "epoch_changed";
+  session?: string | null;
   jobs?: {
     [k: string]: Recovered;
   };
@@ -801,6 +805,22 @@ interface StageError {
   status: "sentiment_error" | "summarization_error" | "entities_error";
   revision?: number | null;
   error: ErrorInfo;
+}
+/**
+ * Where a live job stands, for a client that comes back when the frames it missed are not kept
+ * any more. It stands for every frame up to its own `seq`.
+ */
+interface Snapshot$1 {
+  type: "status";
+  id: string;
+  seq: number;
+  replay?: boolean;
+  status: "snapshot";
+  revision?: number | null;
+  state: "queued" | "running" | "cancelling";
+  partial_result: {
+    [k: string]: unknown;
+  };
 }
 /**
  * Generated text; the tokens of a job joined are its whole text.
@@ -1242,6 +1262,7 @@ export type {
   SentimentProgress,
   SentimentResult,
   ServerFrame,
+  Snapshot$1 as Snapshot,
   StageError,
   Started,
   SubmitOptions,

@@ -1,0 +1,287 @@
+"""What has left a session, kept for a client that comes back for it: numbered and bounded. Pure.
+
+- A frame gets its `seq` as it comes in here, which is when it leaves, or when nobody is there to
+  take it. So merging, replacing and purging what still waits leave no hole.
+- Of each job the frames are kept, while it lives and until its result is forgotten; a session's
+  frames are bounded in bytes, and so are those of all sessions together.
+- Over a bound something is lost, in this order, the oldest first, of several sessions that of the
+  one that was silent for longest: frames before `done`; ended jobs whose `done` was sent; results
+  that nobody was there for, whose `done` says so from then on (`output_overflow`); these as well.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import orjson
+
+from wsproc.frames.errors import ErrorCode, error_info
+from wsproc.frames.server import Done, Failed, FinalStatus, JobFrame
+from wsproc.protocol import encode
+
+FRAME_COST = 128
+"""What a kept frame takes beside its bytes: the objects around it, rounded up."""
+
+JOB_COST = 1024
+"""What an ended job takes beside its frames; so their number is bounded as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A frame that has its number. `seq` is None for a snapshot, which has no place in the log."""
+
+    seq: int | None
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is kept of a job that is over, beside its frames. `at` is in seconds of the session's
+    clock; `digest` tells the same submit from another one.
+    """
+
+    task: str
+    status: FinalStatus
+    digest: bytes
+    at: float
+
+
+@dataclass(slots=True)
+class _JobLog:
+    """The frames of one job: `frames` are those from `first` on, its `done` apart."""
+
+    frames: deque[tuple[int, bytes]] = field(default_factory=deque)
+    first: int = 1
+    last: int = 0
+    done: bytes | None = None
+    sent: bool = False
+    """Whether a connection was sent the `done`."""
+
+
+class ReplayLog:
+    """The frames of one session's jobs. `limit` is in bytes; `budget` is that of all sessions."""
+
+    def __init__(self, limit: int = 4 << 20, budget: ReplayBudget | None = None) -> None:
+        self.limit = limit
+        self.size = 0
+        self._budget = ReplayBudget() if budget is None else budget
+        self._jobs: dict[str, _JobLog] = {}
+        self._ended: dict[str, Ended] = {}
+        self._stamp = 0
+
+    def __repr__(self) -> str:
+        return f"<ReplayLog {len(self._jobs)} jobs, {self.size} of {self.limit} bytes>"
+
+    def __contains__(self, job: str) -> bool:
+        return job in self._jobs
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids of the jobs, in the order of their acceptance."""
+        return iter(self._jobs)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def append(self, frame: JobFrame, *, sent: bool) -> bytes:
+        """Give a frame its number, keep it, and return its message.
+
+        `sent` is whether a connection is sent it now. Raises TypeError for a frame that cannot be
+        written as JSON; nothing is changed then.
+        """
+        log = self._jobs.get(frame.id) or _JobLog()
+        message = encode(frame, log.last + 1)
+        self._jobs.setdefault(frame.id, log)
+        log.last += 1
+        if isinstance(frame, Done):
+            log.done, log.sent = message, sent
+            self._grow(len(message) + JOB_COST)
+        else:
+            self._stamp += 1
+            log.frames.append((self._stamp, message))
+            self._grow(len(message) + FRAME_COST)
+        return message
+
+    def end(self, job: str, ended: Ended) -> None:
+        """Note that a job is over, and may be dropped; its `done` may still be on its way here."""
+        self._ended[job] = ended
+        self._grow(0)
+
+    def take_back(self, job: str, first: int) -> None:
+        """Unlearn a live job's frames from the number `first` on: they were never sent."""
+        log = self._jobs[job]
+        if first > log.last:
+            return
+        while log.frames and log.last >= first:
+            self._grow(-(len(log.frames.pop()[1]) + FRAME_COST))
+            log.last -= 1
+        log.last = first - 1
+        log.first = min(log.first, first)
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def last_seq(self, job: str) -> int:
+        """Return the number of a job's last numbered frame, 0 for a job that is not known."""
+        log = self._jobs.get(job)
+        return 0 if log is None else log.last
+
+    def after(self, job: str, seq: int) -> list[Numbered] | None:
+        """Return a job's frames behind a number; None where some of them were dropped."""
+        log = self._jobs[job]
+        if seq >= log.last:
+            return []
+        if seq + 1 < log.first:
+            return None
+        kept = islice(log.frames, seq + 1 - log.first, None)
+        frames = [Numbered(number, message) for number, (_, message) in enumerate(kept, seq + 1)]
+        return frames if log.done is None else [*frames, Numbered(log.last, log.done)]
+
+    def done(self, job: str) -> Numbered | None:
+        """Return a job's terminal frame where it has left."""
+        log = self._jobs.get(job)
+        return None if log is None or log.done is None else Numbered(log.last, log.done)
+
+    def ended(self, job: str) -> Ended | None:
+        """Return what is kept of a job that is over; None for a live or an unknown one."""
+        return self._ended.get(job)
+
+    @property
+    def oldest_end(self) -> float | None:
+        """When the first of the ended jobs ended."""
+        return next((ended.at for ended in self._ended.values()), None)
+
+    # --- forgetting -----------------------------------------------------------------------------
+
+    def forget(self, until: float) -> None:
+        """Forget the jobs that ended by then, those aside whose `done` has not left yet."""
+        for job, ended in list(self._ended.items()):
+            if ended.at > until:
+                return
+            if self._jobs[job].done is not None:
+                self._drop(job)
+
+    def close(self) -> None:
+        """Forget everything, and keep nothing from now on: nobody can come back for it."""
+        self.limit = 0
+        self._grow(0)
+
+    def trim(self, most: int, steps: Iterable[Trim]) -> None:
+        """Lose what may be lost until `most` bytes are left, by these steps one after the other."""
+        for step in steps:
+            if self.size > most:
+                step(self, most)
+
+    def drop_frames(self, most: int) -> None:
+        """Drop the oldest frames of all jobs, but no `done`."""
+        oldest = [(log.frames[0][0], log) for log in self._jobs.values() if log.frames]
+        heapq.heapify(oldest)
+        while self.size > most and oldest:
+            _, log = heapq.heappop(oldest)
+            self._grow(-(len(log.frames.popleft()[1]) + FRAME_COST))
+            log.first += 1
+            if log.frames:
+                heapq.heappush(oldest, (log.frames[0][0], log))
+
+    def drop_sent(self, most: int) -> None:
+        """Forget ended jobs whose `done` was sent."""
+        for job, log in self._ended_with_done():
+            if log.sent and self.size > most:
+                self._drop(job)
+
+    def empty(self, most: int) -> None:
+        """Replace results that nobody was there for by the news that they are gone."""
+        for job, log in self._ended_with_done():
+            if self.size <= most:
+                return
+            assert log.done is not None
+            smaller = _overflowed(log.done)
+            if len(smaller) < len(log.done):
+                self._grow(len(smaller) - len(log.done))
+                log.done = smaller
+                self._ended[job] = replace(self._ended[job], status="failed")
+
+    def drop_ended(self, most: int) -> None:
+        """Forget ended jobs, whatever became of them."""
+        for job, _ in self._ended_with_done():
+            if self.size > most:
+                self._drop(job)
+
+    def _ended_with_done(self) -> Iterator[tuple[str, _JobLog]]:
+        """Yield the ended jobs whose end has left, in the order of their ends."""
+        for job in list(self._ended):
+            log = self._jobs[job]
+            if log.done is not None:
+                yield job, log
+
+    def _drop(self, job: str) -> None:
+        log = self._jobs.pop(job)
+        del self._ended[job]
+        done = 0 if log.done is None else len(log.done) + JOB_COST
+        self._grow(-done - sum(len(message) + FRAME_COST for _, message in log.frames))
+
+    def _grow(self, amount: int) -> None:
+        self.size += amount
+        self._budget.note(self, amount)
+        if amount >= 0 and self.size > self.limit:
+            self.trim(_low_water(self.limit), TRIMS)
+
+
+Trim = Callable[[ReplayLog, int], None]
+
+TRIMS: tuple[Trim, ...] = (
+    ReplayLog.drop_frames,
+    ReplayLog.drop_sent,
+    ReplayLog.empty,
+    ReplayLog.drop_ended,
+)
+"""What is lost first, second, and last."""
+
+
+class ReplayBudget:
+    """The bytes that the logs of all sessions may take together."""
+
+    def __init__(self, limit: int = 256 << 20) -> None:
+        self.limit = limit
+        self.size = 0
+        self._logs: OrderedDict[ReplayLog, None] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<ReplayBudget {len(self._logs)} logs, {self.size} of {self.limit} bytes>"
+
+    def note(self, log: ReplayLog, amount: int) -> None:
+        """Count what a log has grown by; over the limit let the silent ones give."""
+        self.size += amount
+        if log.size == 0:
+            self._logs.pop(log, None)
+        elif amount > 0:
+            self._logs[log] = None
+            self._logs.move_to_end(log)
+            if self.size > self.limit:
+                self._make_room()
+
+    def _make_room(self) -> None:
+        for step in TRIMS:
+            for log in list(self._logs):
+                excess = self.size - _low_water(self.limit)
+                if excess <= 0:
+                    return
+                log.trim(max(0, log.size - excess), (step,))
+
+
+def _overflowed(done: bytes) -> bytes:
+    """Return a `done` that says that the result of this one is gone."""
+    told = orjson.loads(done)
+    kept = {name: told[name] for name in ("id", "usage", "timing_ms", "meta") if name in told}
+    message = "the result was dropped: too much was kept for a client that was not there"
+    error = error_info(ErrorCode.OUTPUT_OVERFLOW, message)
+    return encode(Failed.model_validate({**kept, "error": error}), told["seq"])
+
+
+def _low_water(limit: int) -> int:
+    """Return how far to trim: by an eighth at once, so that not every frame has to."""
+    return limit - limit // 8

@@ -1,0 +1,427 @@
+"""One client's jobs: what comes in is decided here, what goes out is queued here.
+
+The shell around it does the I/O in three verbs: `receive` a message and carry out the actions it
+returns, `emit` what a running job makes, and send what `next_message` hands out. Nothing in here
+waits, so no change of state is ever half done; an id is registered before `receive` returns.
+
+A session outlives its connections. While one is attached, frames wait in the outbox and are
+numbered as they leave. While none is, they are numbered at once and go into the log, where a client
+that comes back finds them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from wsproc.admission import Admission
+from wsproc.events import FrameRefused, JobAccepted, JobRejected, label
+from wsproc.frames.client import (
+    Append,
+    Cancel,
+    ClientFrame,
+    Jobs,
+    Ping,
+    Resume,
+    Revise,
+    Submit,
+)
+from wsproc.frames.errors import CloseCode, ErrorCode, ErrorInfo, error_info
+from wsproc.frames.server import (
+    Accepted,
+    CancelReply,
+    Goaway,
+    JobFrame,
+    Pong,
+    ResumeReply,
+    Welcome,
+)
+from wsproc.job import Job, JobState, StopReason
+from wsproc.outbox import Answer, Outbox, is_stale
+from wsproc.protocol import BadFrame, decode, peek
+from wsproc.replay import ReplayLog
+from wsproc.session.actions import Action, Close, Feed, Start, Stop, TakeUp
+from wsproc.session.answers import complaint, not_offered, refused, rejected
+from wsproc.session.book import Book
+from wsproc.session.endings import Ending, done_frame, meta_of
+from wsproc.session.feeds import feed, too_late
+from wsproc.session.offer import Offer
+from wsproc.session.resume import missed
+from wsproc.session.submits import digest, intake, objection
+
+BAD_FRAMES_IN_A_ROW = 10
+
+
+class Session:
+    """The jobs of one client. Times (`now`) are seconds on any one steady clock."""
+
+    def __init__(
+        self,
+        token: str,
+        offer: Offer,
+        admission: Admission,
+        outbox: Outbox | None = None,
+        log: ReplayLog | None = None,
+    ) -> None:
+        self.token = token
+        self.label = label(token)
+        self.offer = offer
+        self.outbox = Outbox() if outbox is None else outbox  # an empty one is falsy
+        self.log = ReplayLog() if log is None else log
+        self.draining = False
+        self._book = Book(token, admission, self.log)
+        self.attached = True
+        self._lapses_at: float | None = None
+        self._bad_frames = 0
+
+    def __repr__(self) -> str:
+        return f"<Session {self.label} {len(self._book.live)} jobs, {self.outbox!r}>"
+
+    @property
+    def live_jobs(self) -> int:
+        """How many jobs are not over."""
+        return len(self._book.live)
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def greet(self) -> None:
+        """Queue `welcome`, the first frame of a connection."""
+        offer = self.offer
+        self.outbox.answer(
+            Welcome(
+                server=offer.version,
+                session=self.token,
+                epoch=offer.epoch,
+                tasks=list(offer.tasks),
+                limits=offer.limits,
+                resume_s=offer.resume_s,
+                heartbeat_s=offer.heartbeat_s,
+            )
+        )
+
+    def receive(self, message: str | bytes, now: float) -> list[Action]:
+        """Act on one message; return what the shell is to do. Never raises for a bad message."""
+        try:
+            frame = decode(message, self.offer.tasks)
+        except BadFrame as bad:
+            return [*self._refuse(bad)]
+        self._bad_frames = 0
+        return [*self._act(frame, now), *self._flooded()]
+
+    def put_off(self, message: str | bytes, wait_s: float) -> list[Action]:
+        """Answer a message that came too fast and do not act upon it."""
+        most = self.offer.limits.max_messages_per_s
+        error = error_info(
+            ErrorCode.RATE_LIMITED,
+            f"too many messages: this connection may send {most:g} a second",
+            retry_after_ms=math.ceil(wait_s * 1000),
+        )
+        self.outbox.answer(complaint(error, peek(message)))
+        self.offer.tell(FrameRefused(error.code))
+        return [*self._flooded()]
+
+    def _flooded(self) -> list[Close]:
+        if not self.outbox.flooded:
+            return []
+        return [Close(CloseCode.SLOW_CONSUMER, "answers are asked for and not read")]
+
+    def _act(self, frame: ClientFrame, now: float) -> list[Action]:
+        match frame:
+            case Submit():
+                return self.submit(frame, now)
+            case Cancel(id="*"):
+                return [*self._cancel_all()]
+            case Cancel(id=job_id):
+                return [*self._cancel(job_id)]
+            case Resume(session=token, after=after):
+                return [*self._resume(frame, token, after)]
+            case Append() | Revise():
+                return [*self._feed(frame)]
+            case Jobs(id=job_id):
+                self.outbox.answer(self._book.snapshot(job_id))
+            case Ping():
+                n = frame.model_dump(include={"n"}, exclude_unset=True)
+                self.outbox.answer(Pong.model_validate(n))
+            case _:
+                self.outbox.answer(not_offered(frame))
+        return []
+
+    def _refuse(self, bad: BadFrame) -> list[Close]:
+        """Answer a bad frame; after ten in a row that submit nothing, close."""
+        if bad.submit:
+            self._bad_frames = 0
+            self.offer.tell(JobRejected(bad.error.code))
+            self.outbox.answer(rejected(bad.regarding.id if bad.regarding else None, bad.error))
+            return []
+        self.offer.tell(FrameRefused(bad.error.code))
+        self.outbox.answer(complaint(bad.error, bad.regarding))
+        self._bad_frames += 1
+        if self._bad_frames < BAD_FRAMES_IN_A_ROW:
+            return []
+        return [Close(CloseCode.TOO_MANY_BAD_FRAMES, "too many bad frames in a row")]
+
+    # --- submit ---------------------------------------------------------------------------------
+
+    def submit(self, request: Submit, now: float) -> list[Action]:
+        """Register a job and queue `accepted`, or queue `rejected`."""
+        body = digest(request)
+        if request.id is not None and self._is_taken(request.id):
+            return self._answer_again(request.id, body)
+        error = self._objection(request, now)
+        if error is not None:
+            return self._reject(request.id, error)
+        self.offer.tell(JobAccepted(request.type))
+        return [Start(self._accept(request, body, now))]
+
+    def _is_taken(self, job_id: str) -> bool:
+        """Whether an id names a live job, a result that is kept, or frames that still wait."""
+        return job_id in self.log or self.outbox.holds(job_id)
+
+    def _objection(self, request: Submit, now: float) -> ErrorInfo | None:
+        """Return why a submit cannot be taken; first what waiting does not mend."""
+        if self.draining:
+            message = "the server is shutting down; reconnect and send it again"
+            return error_info(ErrorCode.DRAINING, message)
+        most = self.offer.limits.max_jobs
+        return objection(request, self.offer) or self._book.objection(request, most, now)
+
+    def _accept(self, request: Submit, body: bytes, now: float) -> Job:
+        """Register a job; its `accepted` has its number from now on."""
+        going_on = intake(request, self.offer)
+        job, position, eta_ms = self._book.enter(request, body, going_on, now)
+        frame = Accepted(id=job.id, position=position, eta_ms=eta_ms, **meta_of(request))
+        self.outbox.put_first(frame, self.log.append(frame, sent=False))
+        return job
+
+    def _reject(self, job_id: str | None, error: ErrorInfo) -> list[Action]:
+        self.offer.tell(JobRejected(error.code))
+        self.outbox.answer(rejected(job_id, error))
+        return []
+
+    def _answer_again(self, job_id: str, body: bytes) -> list[Action]:
+        """Answer a submit under an id that is taken: the same one again, or another one."""
+        if self._book.digest(job_id) != body:
+            message = f"another job with the id {job_id!r} is running, or its result is kept"
+            return self._reject(job_id, error_info(ErrorCode.ID_CONFLICT, message, path="id"))
+        again = Accepted(
+            id=job_id,
+            position=self._book.position(job_id),
+            eta_ms=None,
+            duplicate=True,
+            last_seq=self.log.last_seq(job_id),
+        )
+        self.outbox.answer(again)
+        done = self.log.done(job_id)
+        if done is not None and not self.outbox.holds(job_id):
+            self.outbox.replay(job_id, [done])
+        return []
+
+    # --- input that goes on ---------------------------------------------------------------------
+
+    def _feed(self, frame: Append | Revise) -> list[Feed]:
+        job = self._book.live.get(frame.id)
+        if job is None:
+            self.outbox.answer(too_late(frame, self._book.final_status(frame.id)))
+            return []
+        reply, action = feed(job, frame)
+        self.outbox.answer(reply)
+        if action is None:
+            return []
+        self.outbox.supersede(job.id, action.revision)
+        return [action]
+
+    def starve(self, job_id: str) -> list[Stop]:
+        """Stop a job whose next input did not come in time."""
+        job = self._book.live.get(job_id)
+        return [] if job is None else self._stop(job, StopReason.INPUT_TIMEOUT)
+
+    # --- cancel ---------------------------------------------------------------------------------
+
+    def _cancel(self, job_id: str) -> list[Stop]:
+        job = self._book.live.get(job_id)
+        if job is not None:
+            self.outbox.answer(CancelReply(id=job_id, outcome="cancelling"))
+            return self._stop(job, StopReason.CLIENT)
+        status = self._book.final_status(job_id)
+        if status is None:
+            self.outbox.answer(CancelReply(id=job_id, outcome="unknown"))
+        else:
+            self.outbox.answer(CancelReply(id=job_id, outcome="done", status=status))
+        return []
+
+    def _cancel_all(self) -> list[Stop]:
+        jobs = list(self._book.live.values())
+        outcome: Literal["cancelling", "done"] = "cancelling" if jobs else "done"
+        self.outbox.answer(CancelReply(id="*", outcome=outcome, ids=[job.id for job in jobs]))
+        return self._stop_all(jobs, StopReason.CLIENT)
+
+    def _stop_all(self, jobs: Iterable[Job], reason: StopReason) -> list[Stop]:
+        return [action for job in jobs for action in self._stop(job, reason)]
+
+    def _stop(self, job: Job, reason: StopReason) -> list[Stop]:
+        """Move a job to cancelling; purge what it has unsent unless its time ran out."""
+        if reason not in (StopReason.DEADLINE, StopReason.INPUT_TIMEOUT):
+            self._purge(job.id)
+        if job.state is JobState.CANCELLING:
+            return []
+        self._book.stop(job, reason)
+        return [Stop(job.id)]
+
+    def _purge(self, job_id: str) -> None:
+        """Drop what a job has unsent; numbers that were to be sent again become free."""
+        first = self.outbox.purge(job_id)
+        if first is not None:
+            self.log.take_back(job_id, first)
+
+    def expire(self, job_id: str) -> list[Stop]:
+        """Stop a job whose deadline passed."""
+        job = self._book.live.get(job_id)
+        return [] if job is None else self._stop(job, StopReason.DEADLINE)
+
+    def leave(self, reason: StopReason) -> list[Stop]:
+        """Stop every job: nobody will come back for it, or the server is about to go."""
+        return self._stop_all(list(self._book.live.values()), reason)
+
+    def drain(self, code: CloseCode, reason: str, grace_ms: int) -> None:
+        """Announce the planned close; no further job is taken."""
+        self.draining = True
+        self.outbox.answer(Goaway(code=code, reason=reason, grace_ms=grace_ms, reconnect=True))
+
+    # --- connections come and go ----------------------------------------------------------------
+
+    @property
+    def vacant(self) -> bool:
+        """Whether there is nothing to come back for."""
+        return len(self.log) == 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody is here, nobody is waited for, and nothing is kept."""
+        return not self.attached and self._lapses_at is None and self.vacant
+
+    @property
+    def due(self) -> float | None:
+        """When `tend` has something to do next; None where that is not before something happens."""
+        oldest = self.log.oldest_end
+        times = [self._lapses_at, None if oldest is None else oldest + self.offer.result_ttl_s]
+        return min((time for time in times if time is not None), default=None)
+
+    def detach(self, now: float, *, clean: bool) -> list[Stop]:
+        """Note that the connection is gone: frames go into the log from now on.
+
+        After a clean close jobs that are not to be kept are stopped now, else after `resume_s`.
+        """
+        for frame in self.outbox.take_fresh():
+            self.log.append(frame, sent=False)
+        self.outbox.take_control()
+        self.attached = False
+        self._lapses_at = now + self.offer.resume_s
+        return self._stop_unkept() if clean else []
+
+    def attach(self) -> None:
+        """Note that a connection is there: frames wait in the outbox from now on."""
+        self.attached = True
+        self._lapses_at = None
+        self._bad_frames = 0
+
+    def tend(self, now: float) -> list[Stop]:
+        """Do what is due: stop the jobs of a client that did not come back, forget results."""
+        self.log.forget(now - self.offer.result_ttl_s)
+        if self._lapses_at is None or now < self._lapses_at:
+            return []
+        self._lapses_at = None
+        return self._stop_unkept()
+
+    def _stop_unkept(self) -> list[Stop]:
+        jobs = [job for job in self._book.live.values() if job.request.on_disconnect == "cancel"]
+        return self._stop_all(jobs, StopReason.DISCONNECT)
+
+    # --- resume ---------------------------------------------------------------------------------
+
+    def _resume(self, frame: Resume, token: str, after: Mapping[str, int]) -> list[TakeUp]:
+        """Send again what was missed of this session; another one is the shell's to find."""
+        if token == self.token:
+            sent = {job: self.outbox.sent(job, self.log.last_seq(job)) for job in self.log}
+            self.resume(after, sent=sent)
+        elif self.vacant:
+            return [TakeUp(token, after)]
+        else:
+            message = "this connection has jobs already; resume on a new one, before its first job"
+            self.outbox.answer(refused(frame, message, path="session"))
+        return []
+
+    def resume(
+        self,
+        after: Mapping[str, int],
+        *,
+        answers: Iterable[Answer] = (),
+        sent: Mapping[str, int] | None = None,
+    ) -> None:
+        """Answer with all jobs that are known, and queue of each what the client has not seen.
+
+        `answers` are still to be sent before that. `sent` is what the connection was sent of each
+        job: nothing, where the session is new to it.
+        """
+        for answer in answers:
+            self.outbox.put_first(answer.frame, answer.message)
+        for frame in self.outbox.take_fresh():
+            self.log.append(frame, sent=False)
+        sent = sent or {}
+        self._hush(after, sent)
+        parts = list(missed(self.log, self._book.live, after))
+        jobs = {part.job_id: part.recovered for part in parts}
+        self.outbox.answer(ResumeReply(outcome="ok", session=self.token, jobs=jobs))
+        for part in parts:
+            self.outbox.replay(part.job_id, part.frames, sent.get(part.job_id, 0))
+
+    def _hush(self, after: Mapping[str, int], sent: Mapping[str, int]) -> None:
+        """Let the jobs that the client is cancelling say nothing new but their end."""
+        for job in self._book.live.values():
+            if job.is_hushed:
+                seen = max(1, after.get(job.id, 0), sent.get(job.id, 0))
+                self.log.take_back(job.id, seen + 1)
+
+    def refuse_resume(self, outcome: Literal["unknown_session", "epoch_changed"]) -> None:
+        """Answer that the wanted session is not there."""
+        self.outbox.answer(ResumeReply(outcome=outcome))
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def begin(self, job_id: str, now: float) -> None:
+        """Note a job's first work on a device; its slot in the queue is free."""
+        job = self._book.live.get(job_id)
+        if job is not None and job.state is JobState.QUEUED:
+            self._book.begin(job, now)
+
+    def emit(self, frame: JobFrame) -> None:
+        """Queue a frame of a running job; late ones of a stopped job, or about a text that has been
+        revised, are dropped.
+        """
+        job = self._book.live.get(frame.id)
+        if job is None or job.state is JobState.CANCELLING:
+            return
+        if job.intake is None or not is_stale(frame, job.intake.revision):
+            self._put(frame)
+
+    def finish(self, job_id: str, ending: Ending, now: float) -> None:
+        """Queue a job's one terminal frame and free its slot; its id is free when it is forgotten.
+
+        Raises ValueError or TypeError for an ending that cannot be written as JSON; the job is not
+        over then and needs another.
+        """
+        job = self._book.live[job_id]
+        done = done_frame(job, ending)
+        self._put(done)
+        self._book.end(job, done.status, ending.timing, now)
+
+    def next_message(self) -> bytes | None:
+        """Take the next message to send, or None."""
+        one = self.outbox.pop()
+        return self.log.append(one, sent=True) if isinstance(one, JobFrame) else one
+
+    def _put(self, frame: JobFrame) -> None:
+        if self.attached:
+            self.outbox.put(frame)
+        else:
+            self.log.append(frame, sent=False)
