@@ -25,10 +25,14 @@ from wsproc.events import (
     JobRejected,
     Peer,
     PeerStalled,
+    ResumeAnswered,
     WorkerProbed,
 )
+from wsproc.lobby import Lobby
 from wsproc.logs import Logs
 from wsproc.observe import Metrics
+from wsproc.replay import ReplayBudget
+from wsproc.sessions import Sessions
 from wsproc.setting import Declared, declared
 
 PAGE = Path(__file__).with_name("operations.md")
@@ -39,6 +43,7 @@ EVENTS: tuple[Event, ...] = (
     Disconnected(PEER, 1000, "", 1.0, 1, 1),
     HandshakeRefused(PEER, 4403, ""),
     PeerStalled(PEER),
+    ResumeAnswered("ok", ""),
     Answered(PEER, "/process-stream", 200, 0.1),
     FrameRefused("bad_json"),
     JobRejected("queue_full"),
@@ -51,10 +56,13 @@ EVENTS: tuple[Event, ...] = (
 
 
 class Counted:
-    """What the metrics read of an engine and of logs."""
+    """What the metrics read of an engine, of logs and of a lobby."""
 
     tally: ClassVar = {"sentiment": StageTally()}
     dropped = 0
+    budget = ReplayBudget()
+    sessions: ClassVar = Sessions[None]("epoch", 0)
+    unsent_bytes = 0
     workers: ClassVar = {"device": WorkerState(True, 0, 0)}
 
 
@@ -95,6 +103,7 @@ def metrics_text() -> str:
     """Return what `/metrics` answers once all that is counted has happened."""
     figures = Metrics(Admission(1), cast("Engine", Counted()))
     figures.count_lost_lines(cast("Logs", Counted()))
+    figures.count_sessions(cast("Lobby", Counted()))
     for event in EVENTS:
         figures(event)
     return figures.text().decode()

@@ -21,6 +21,7 @@ from wsproc.events import (
     JobRejected,
     Peer,
     PeerStalled,
+    ResumeAnswered,
     WorkerProbed,
 )
 from wsproc.logs import LogReader, Logs, bound
@@ -73,6 +74,20 @@ def lines(*events, level="info"):
             "connection",
             "connection closed",
             TOLD_OF_PEER | {"code": 1006, "seconds": 1.235, "frames_in": 4, "frames_out": 5},
+        ),
+        (
+            ResumeAnswered("ok", "1a2b"),
+            "info",
+            "connection",
+            "session resumed",
+            {"session": "1a2b"},
+        ),
+        (
+            ResumeAnswered("unknown_session"),
+            "info",
+            "connection",
+            "session not resumed",
+            {"outcome": "unknown_session"},
         ),
         (
             HandshakeRefused(Peer(8, "192.0.2.1:1"), 4403, "this origin may not connect"),

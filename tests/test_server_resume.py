@@ -7,12 +7,15 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes import FakeCall, FakeEngine, plausible, serving
-from tests.wire import PATIENCE_S, Wire, connected
+from tests.wire import PATIENCE_S, Wire, connected, http
 from wsproc.engine import EndReason
+from wsproc.events import label
+from wsproc.frames.server import Pong
 from wsproc.server import Server
 
 PROMPT = {"type": "generate", "prompt": "Once upon a time", "max_tokens": 9}
@@ -505,3 +508,75 @@ async def test_no_connection_is_left_behind():
                     await other.recv()
             assert await one.closed() == 4409
         await until(lambda: not server._connections)
+
+
+# --- what an operator sees ------------------------------------------------------------------------
+
+
+async def figures(server: Server) -> dict[tuple[str, ...], float]:
+    """Return the figures of a server by name and labels, as Prometheus reads them."""
+    text = (await http(server, "/metrics"))[2].decode()
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_sessions_and_what_is_held_for_them_are_counted():
+    """With a connection or without, the bytes kept and unsent, who came back and who could not."""
+    engine = FakeEngine()
+    async with serving(engine) as server:
+        async with connected(server) as wire:
+            await wire.send(**PROMPT, id="a")
+            call = await engine.calls.get()
+            call.delta(text="one ")
+            await wire.next("token")
+            told = await figures(server)
+            assert told["wsproc_sessions", "attached"] == 1
+            assert told["wsproc_replay_bytes",] > 0
+            assert told["wsproc_outbox_bytes",] == 0
+            lose(wire)
+        await left(server)
+        told = await figures(server)
+        assert (told["wsproc_sessions", "attached"], told["wsproc_sessions", "detached"]) == (0, 1)
+        assert told["wsproc_connections",] == 0
+        assert told["wsproc_jobs_live",] == 1
+        async with connected(server) as again:
+            assert (await again.resume("no.such"))["outcome"] == "unknown_session"
+            assert (await again.resume(wire.welcome["session"]))["outcome"] == "ok"
+            told = await figures(server)
+            finish(call)
+            await again.next("done")
+    assert told["wsproc_resumes_total", "ok"] == 1
+    assert told["wsproc_resumes_total", "unknown_session"] == 1
+    assert (told["wsproc_sessions", "attached"], told["wsproc_sessions", "detached"]) == (1, 0)
+
+
+async def test_what_waits_for_a_reader_is_counted():
+    """The bytes of all outboxes together."""
+    engine = FakeEngine()
+    async with serving(engine) as server, connected(server):
+        (host,) = server.lobby.sessions
+        assert (await figures(server))["wsproc_outbox_bytes",] == host.session.outbox.size == 0
+        host.session.outbox.put_first(Pong(n=1), b"pong")
+        assert server.lobby.unsent_bytes == 4
+
+
+async def test_a_session_that_goes_on_is_on_the_lines_of_its_new_connection(
+    caplog: pytest.LogCaptureFixture,
+):
+    """It is told that it was taken up, by its label, and so is what could not be."""
+    caplog.set_level("INFO", "wsproc.connection")
+    async with serving(FakeEngine()) as server:
+        async with connected(server) as wire:
+            lose(wire)
+        await left(server)
+        async with connected(server) as again:
+            await again.resume("no.such")
+            await again.resume(wire.welcome["session"])
+    lines = [one for one in caplog.records if "resumed" in one.getMessage()]
+    assert [one.getMessage() for one in lines] == ["session not resumed", "session resumed"]
+    assert lines[0].outcome == "unknown_session"
+    assert lines[1].session == label(wire.welcome["session"])
+    assert wire.welcome["session"] not in caplog.text

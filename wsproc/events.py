@@ -83,6 +83,14 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class ResumeAnswered:
+    """A client came back for a session; `session` is its label, None where it is not to be had."""
+
+    outcome: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FrameRefused:
     """A message was answered with `error`."""
 
@@ -148,6 +156,7 @@ Event = (
     | Disconnected
     | PeerStalled
     | Answered
+    | ResumeAnswered
     | FrameRefused
     | JobRejected
     | JobAccepted

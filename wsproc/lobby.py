@@ -6,6 +6,7 @@ import secrets
 
 from wsproc.admission import Admission
 from wsproc.config import ServerConfig
+from wsproc.events import ResumeAnswered
 from wsproc.host import Host, Link
 from wsproc.outbox import Outbox
 from wsproc.replay import ReplayBudget, ReplayLog
@@ -37,6 +38,11 @@ class Lobby:
     def __repr__(self) -> str:
         return f"<Lobby {self.sessions!r}, {self.budget!r}>"
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How many bytes wait to be sent, for all sessions."""
+        return sum(host.session.outbox.size for host in self.sessions)
+
     def open(self, link: Link, principal: str = "") -> Host:
         """Make a session for a new connection and greet it."""
         token = self.sessions.token(secrets.token_urlsafe(24))
@@ -60,12 +66,14 @@ class Lobby:
         found = self.sessions.find(wanted.token, self.sessions.principal(host.session.token))
         if not isinstance(found, Host):
             host.session.refuse_resume(found)
+            self._offer.tell(ResumeAnswered(found))
             return host
         answers = host.session.outbox.take_control()
         self.sessions.drop(host.session.token)
         self.sessions.attach(wanted.token)
         found.attach(link)
         found.session.resume(wanted.after, answers=answers)
+        self._offer.tell(ResumeAnswered("ok", found.session.label))
         return found
 
     def leave(self, host: Host, link: Link, *, clean: bool) -> None:

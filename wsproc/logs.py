@@ -42,6 +42,7 @@ from wsproc.events import (
     JobEnded,
     Peer,
     PeerStalled,
+    ResumeAnswered,
     WorkerProbed,
 )
 from wsproc.rate import TokenBucket
@@ -92,6 +93,10 @@ class LogReader:
                 told = {"path": path, "status": status, "seconds": round(event.seconds, 3)}
                 level = logging.DEBUG if path in _PROBES else logging.INFO
                 self._connections.log(level, "request answered", extra=_peer(peer) | told)
+            case ResumeAnswered("ok", session):
+                self._connections.info("session resumed", extra={"session": session})
+            case ResumeAnswered(outcome):
+                self._connections.info("session not resumed", extra={"outcome": outcome})
             case HandshakeRefused(peer, code, reason):
                 self._refused(_peer(peer) | {"code": code, "reason": reason})
             case JobEnded(outcome=outcome):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,14 +16,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
 
-from wsproc.engine.tally import BOUNDS_S
+from wsproc.collectors import EngineCollector, Held, LostLines
 from wsproc.events import (
     Answered,
     Connected,
@@ -37,6 +30,7 @@ from wsproc.events import (
     JobEnded,
     JobRejected,
     PeerStalled,
+    ResumeAnswered,
     WorkerProbed,
 )
 from wsproc.frames.errors import CloseCode
@@ -44,6 +38,7 @@ from wsproc.frames.errors import CloseCode
 if TYPE_CHECKING:
     from wsproc.admission import Admission
     from wsproc.engine import Engine
+    from wsproc.lobby import Lobby
     from wsproc.logs import Logs
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -75,21 +70,10 @@ class Metrics:
         self._closed = self._counter(
             "wsproc_connections_closed", "Connections that ended, by close code", "code"
         )
-        self._stalled = self._counter(
-            "wsproc_connections_stalled", "Connections cut off because nothing was read"
-        )
-        self._answers = self._counter(
-            "wsproc_http_answers", "Answers over plain HTTP; 499: left before one", "path", "status"
-        )
         live = Gauge("wsproc_jobs_live", "Jobs accepted and not over", registry=registry)
         live.set_function(lambda: admission.live)
         waiting = Gauge("wsproc_jobs_waiting", "Jobs with no work done yet", registry=registry)
         waiting.set_function(lambda: admission.waiting)
-        self._accepted = self._counter("wsproc_jobs_accepted", "Jobs that were taken", "task")
-        self._rejected = self._counter("wsproc_jobs_rejected", "Submits that were not", "code")
-        self._refused = self._counter(
-            "wsproc_frames_refused", "Messages answered with an error, such as rate_limited", "code"
-        )
         self._jobs = self._counter("wsproc_jobs", "Jobs that ended", "task", "outcome")
         self._usage = self._counter(
             "wsproc_job_usage", "What jobs consumed: characters, chunks, tokens", "task", "of"
@@ -112,6 +96,7 @@ class Metrics:
             "wsproc_engine_healthy", "1 where /healthz says so", registry=registry
         )
         self._healthy.set(1)
+        self._counters = self._by_event()
         self._lag = Histogram(
             "wsproc_event_loop_lag_seconds",
             "Delay of a timer on the event loop",
@@ -119,8 +104,38 @@ class Metrics:
             registry=registry,
         )
 
+    def _by_event(self) -> Mapping[type, Callable[[Any], Counter]]:
+        """Return what counts an event of which nothing but its labels is told."""
+        stalled = self._counter(
+            "wsproc_connections_stalled", "Connections cut off because nothing was read"
+        )
+        answers = self._counter(
+            "wsproc_http_answers", "Answers over plain HTTP; 499: left before one", "path", "status"
+        )
+        resumes = self._counter(
+            "wsproc_resumes", "Clients that came back for their session", "outcome"
+        )
+        accepted = self._counter("wsproc_jobs_accepted", "Jobs that were taken", "task")
+        rejected = self._counter("wsproc_jobs_rejected", "Submits that were not", "code")
+        refused = self._counter(
+            "wsproc_frames_refused", "Messages answered with an error, such as rate_limited", "code"
+        )
+        return {
+            HandshakeRefused: lambda one: self._handshakes.labels(f"refused_{one.code}"),
+            PeerStalled: lambda one: stalled,
+            Answered: lambda one: answers.labels(one.path, one.status),
+            ResumeAnswered: lambda one: resumes.labels(one.outcome),
+            FrameRefused: lambda one: refused.labels(one.code),
+            JobRejected: lambda one: rejected.labels(one.code),
+            JobAccepted: lambda one: accepted.labels(one.task),
+        }
+
     def __call__(self, event: Event, /) -> None:
         """Count an event."""
+        counter = self._counters.get(type(event))
+        if counter is not None:
+            counter(event).inc()
+            return
         match event:
             case Connected():
                 self._handshakes.labels("accepted").inc()
@@ -128,18 +143,6 @@ class Metrics:
             case Disconnected(code=code):
                 self._connections.dec()
                 self._closed.labels(code if code in _CODES else "other").inc()
-            case HandshakeRefused(code=code):
-                self._handshakes.labels(f"refused_{code}").inc()
-            case PeerStalled():
-                self._stalled.inc()
-            case Answered(_, path, status):
-                self._answers.labels(path, status).inc()
-            case FrameRefused(code):
-                self._refused.labels(code).inc()
-            case JobRejected(code):
-                self._rejected.labels(code).inc()
-            case JobAccepted(task):
-                self._accepted.labels(task).inc()
             case JobEnded():
                 self._job_ended(event)
             case WorkerProbed(worker, took_s, None):
@@ -162,7 +165,11 @@ class Metrics:
 
     def count_lost_lines(self, logs: Logs) -> None:
         """Tell of the log lines that nobody read."""
-        self._registry.register(_LostLines(logs))
+        self._registry.register(LostLines(logs))
+
+    def count_sessions(self, lobby: Lobby) -> None:
+        """Tell of the sessions, and of what is held for them."""
+        self._registry.register(Held(lobby))
 
     def text(self) -> bytes:
         """Return the figures in Prometheus' text format."""
@@ -180,69 +187,3 @@ class Metrics:
 
     def _times(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, ["task"], buckets=_SECONDS, registry=self._registry)
-
-
-class _LostLines:
-    """The log lines that were lost, read when somebody asks."""
-
-    def __init__(self, logs: Logs) -> None:
-        self._logs = logs
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metric; called by the registry."""
-        text = "Log lines that were lost since nobody read them"
-        yield CounterMetricFamily("wsproc_log_lines_lost", text, value=self._logs.dropped)
-
-
-class EngineCollector:
-    """The engine's own counters, read when somebody asks for them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metrics; called by the registry."""
-        yield from self._steps()
-        yield from self._workers()
-
-    def _steps(self) -> Iterator[Metric]:
-        tallies = self._engine.tally.items()
-        seconds = HistogramMetricFamily(
-            "wsproc_engine_step_seconds", "Steps on a device, and their time", labels=["stage"]
-        )
-        rows = CounterMetricFamily(
-            "wsproc_engine_step_rows", "Rows in those steps", labels=["stage"]
-        )
-        room = CounterMetricFamily(
-            "wsproc_engine_step_rows_possible", "Rows that they had room for", labels=["stage"]
-        )
-        tokens = CounterMetricFamily(
-            "wsproc_engine_tokens", "Tokens computed: of texts, and padding", labels=["stage", "of"]
-        )
-        for stage, tally in tallies:
-            seconds.add_metric([stage], _buckets(tally.lasted), tally.seconds)
-            rows.add_metric([stage], tally.rows)
-            room.add_metric([stage], tally.room)
-            tokens.add_metric([stage, "text"], tally.tokens)
-            tokens.add_metric([stage, "padding"], tally.padding)
-        yield from (seconds, rows, room, tokens)
-
-    def _workers(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("wsproc_engine_up", "1 where a worker serves", labels=["worker"])
-        calls = GaugeMetricFamily(
-            "wsproc_engine_calls", "Calls that are open at a worker", labels=["worker"]
-        )
-        deaths = CounterMetricFamily(
-            "wsproc_engine_deaths", "Workers that died and were replaced", labels=["worker"]
-        )
-        for worker, state in self._engine.workers.items():
-            up.add_metric([worker], float(state.serving))
-            calls.add_metric([worker], state.calls)
-            deaths.add_metric([worker], state.deaths)
-        yield from (up, calls, deaths)
-
-
-def _buckets(lasted: Sequence[int]) -> list[tuple[str, float]]:
-    """Return the steps up to each bound, as Prometheus counts them: with all that were shorter."""
-    bounds = (*map(str, BOUNDS_S), "+Inf")
-    return list(zip(bounds, map(float, accumulate(lasted)), strict=True))

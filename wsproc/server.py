@@ -102,6 +102,7 @@ class Server:
             tell=self._tell,
         )
         self.lobby = Lobby(self._offer, self.admission, self.engine, self.registry, self.config)
+        self.metrics.count_sessions(self.lobby)
         self._prober = Prober(
             self.engine, self.config.probe_s, self.config.probe_timeout_s, self._tell
         )
