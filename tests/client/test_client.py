@@ -151,6 +151,27 @@ async def test_a_submit_leads_straight_to_what_is_wanted_of_it():
         assert first.id != second.id
 
 
+@pytest.mark.parametrize("way", ["events", "tokens"])
+async def test_leaving_a_submit_early_cancels_what_nobody_can_reach(way):
+    """Its job has no other handle: breaking out of its events or tokens stops the work."""
+    engine = FakeEngine()
+    async with client_of(engine) as client:
+        submission = client.generate("Hello")
+        asking = asyncio.create_task(
+            left_early(submission.tokens() if way == "tokens" else submission)
+        )
+        call = await engine.calls.get()
+        call.delta(text="Wor")
+        await asking
+        await call.cancelled.wait()
+
+
+async def left_early(events) -> None:
+    """Read one event."""
+    async for _ in events:
+        break
+
+
 async def test_a_timeout_of_its_own_stops_the_work():
     """`timeout=` raises TimeoutError and sends the cancel, as a timeout around it does."""
     engine = FakeEngine()

@@ -287,6 +287,34 @@ async def test_an_append_whose_answer_was_lost_is_made_once(taken):
         assert (await job.result()).text == "One. Two. Three."
 
 
+@pytest.mark.parametrize(("status", "taken"), [("completed", True), ("failed", False)])
+async def test_a_final_piece_whose_answer_was_lost_is_what_completed_the_job(status, taken):
+    """A job that has completed had taken it; one that ended otherwise takes nothing any more."""
+
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive("process", open=True)
+        await peer.accept()
+        await peer.receive("append", final=True)
+        peer.vanish()
+
+    async def second(peer: Peer) -> None:
+        await peer.resumed(py_1={"last_seq": 2, "recovered": True})
+        await peer.receive("jobs", id="py-1")
+        info = {"id": "py-1", "task": "process", "state": "done", "last_seq": 2}
+        jobs = [{**info, "status": status}]
+        await peer.send("reply", op="jobs", id="py-1", outcome="ok", jobs=jobs)
+
+    async with scripted(first, second) as url, connect(url) as client:
+        job = await client.process("One. ", open=True)
+        if taken:
+            assert (await job.append("Two.", final=True)).text_length == 9
+        else:
+            with pytest.raises(wsproc.InputRefused) as caught:
+                await job.append("Two.", final=True)
+            assert caught.value.reply.status == "failed"
+
+
 async def test_an_append_that_fits_neither_is_told_as_not_known():
     """A text of another length than either way is not guessed about."""
 

@@ -191,7 +191,7 @@ class Client(Tasks):
         """
         await self._keeper.open(self._wanted_session)
         if self.adopted:
-            for info in await self.jobs():
+            for info in await self.jobs(ended=True):
                 if info.id in self.adopted:
                     self.adopted[info.id].task = info.task
 
@@ -260,9 +260,13 @@ class Client(Tasks):
         """Ask the server to stop every job of this connection; the reply's `ids` names them."""
         return await self.cancel("*")
 
-    async def jobs(self) -> list[JobInfo]:
-        """Return the server's view of this connection's jobs that have not ended, oldest first."""
-        return cast("list[JobInfo]", await self._ask(("jobs", None), Jobs()))
+    async def jobs(self, *, ended: bool = False) -> list[JobInfo]:
+        """Return the server's view of this session's jobs, oldest first.
+
+        They are those that run or wait; with `ended` also those whose results the server keeps.
+        """
+        jobs = cast("list[JobInfo]", await self._ask(("jobs", None), Jobs()))
+        return [job for job in jobs if ended or job.state != "done"]
 
     async def ping(self) -> float:
         """Return how long a round trip to the server's session takes, in seconds."""

@@ -77,11 +77,13 @@ class Feeder:
         info: JobInfo | None = found[0] if found else None
         if info is None:
             return InputReply(op="append", id=entry.name, outcome="unknown")
+        whole = len(entry.text) + len(sent.text or "")
+        # What completes an open job is its final piece.
+        completed = info.status == "completed" and sent.final
+        if completed or (info.text_length == whole and bool(info.final) == sent.final):
+            return InputReply(op="append", id=entry.name, outcome="ok", text_length=whole)
         if info.state == "done":
             return InputReply(op="append", id=entry.name, outcome="done", status=info.status)
-        whole = len(entry.text) + len(sent.text or "")
-        if info.text_length == whole and bool(info.final) == sent.final:
-            return InputReply(op="append", id=entry.name, outcome="ok", text_length=whole)
         if info.text_length == len(entry.text):
             return None
         raise lost

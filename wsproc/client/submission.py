@@ -25,6 +25,7 @@ class Submission(Coroutine[Any, Any, Job[R_co]], Generic[R_co]):
         async with client.process(text) as job:          # cancelled on leaving, if it still runs
             await anext(job)
 
+    Who leaves its events or tokens early has nothing else to have the job by, so that cancels it.
     It is a coroutine, so `asyncio.create_task`, `gather` and `TaskGroup` take it as it is.
     """
 
@@ -39,14 +40,14 @@ class Submission(Coroutine[Any, Any, Job[R_co]], Generic[R_co]):
 
     async def tokens(self) -> AsyncGenerator[str, None]:
         """Submit and yield the text of a `generate` job piece by piece; see `Job.tokens`."""
-        job = await self
-        async for token in job.tokens():
-            yield token
+        async with self as job:
+            async for token in job.tokens():
+                yield token
 
     async def __aiter__(self) -> AsyncGenerator[JobFrame, None]:
-        job = await self
-        async for event in job:
-            yield event
+        async with self as job:
+            async for event in job:
+                yield event
 
     async def __aenter__(self) -> Job[R_co]:
         self._job = await self
