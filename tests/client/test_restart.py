@@ -7,7 +7,6 @@ interrupted, and the same ones for the same prompt and seed.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from contextlib import asynccontextmanager
 
@@ -107,10 +106,12 @@ async def test_a_map_goes_on_over_restarts():
 
     async def restarting() -> None:
         port = first.port
-        for n in itertools.count():
+        for n in range(4):
             async with serving(port):
                 await states.until(*["open", "reconnecting"] * (n + 1), "open")
                 await asyncio.sleep(15 * PACE_S)
+        async with serving(port):
+            await asyncio.Event().wait()
 
     states = Watch()
     async with serving() as first:
