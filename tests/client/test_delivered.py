@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsproc.client.delivered import Delivered, Diverged, is_snapshot, text_so_far
+from wsproc.client.delivered import Delivered, Diverged, text_so_far
 from wsproc.frames.server import (
     Chunked,
     ChunkResult,
     Completed,
     CustomStatus,
     SentimentProgress,
+    Snapshot,
     SummarizationProgress,
     Timing,
     Token,
@@ -140,10 +141,7 @@ def test_a_third_run_leaves_out_what_the_second_told():
 
 def test_a_snapshot_stands_for_the_text_so_far():
     """A snapshot's partial text counts as told, and later tokens go on behind it."""
-    snapshot = CustomStatus.model_validate(
-        {"type": "status", "id": "a", "status": "snapshot", "partial_result": {"text": "Hello"}}
-    )
-    assert is_snapshot(snapshot)
+    snapshot = Snapshot(id="a", state="running", partial_result={"text": "Hello"})
     assert text_so_far(snapshot) == "Hello"
     assert text_so_far(token("x")) is None
     delivered = Delivered()

@@ -10,6 +10,8 @@ import asyncio
 import random
 from contextlib import asynccontextmanager
 
+import pytest
+
 import wsproc
 from tests.client.scripted import Watch
 from tests.fakes import FakeCall, FakeEngine, fake_server
@@ -37,7 +39,8 @@ def slowly(call: FakeCall) -> None:
 def _words(call: FakeCall):
     prompt, seed = call.items[0]["prompt"], call.items[0]["seed"]
     dice = random.Random(f"{prompt} {seed}")
-    words = [f" {dice.randrange(1000)}" for _ in range(WORDS)]
+    width = 10_000 if "wide" in prompt else 1
+    words = [f" {dice.randrange(1000):0{width}}" for _ in range(WORDS)]
     for word in words:
         call.delta(text=word)
         yield True
@@ -66,11 +69,12 @@ async def told(job) -> str:
     return "".join(pieces)
 
 
-async def test_five_restarts_lose_no_job():
-    """Jobs of each kind go on over five drained servers, submits and all, and end whole."""
+@pytest.mark.parametrize("drain_s", [0, 20])
+async def test_five_restarts_lose_no_job(drain_s):
+    """Jobs of each kind go on over five servers, which let them end or stop them at once."""
     text = "It is so. " * 100
     states = Watch()
-    async with serving() as server:
+    async with serving(drain_s=drain_s) as server:
         port = server.port
         client = wsproc.connect(server.url, reconnect=AT_ONCE, on_state=states)
         await client.open()
@@ -84,7 +88,7 @@ async def test_five_restarts_lose_no_job():
     late = []
     for n in range(4):
         late.append(asyncio.create_task(client.generate(f"late {n}").result()))
-        async with serving(port):
+        async with serving(port, drain_s=drain_s):
             await states.until(*["open", "reconnecting"] * (n + 1), "open")
             await asyncio.sleep(3 * PACE_S)
     async with serving(port):
@@ -95,9 +99,10 @@ async def test_five_restarts_lose_no_job():
         assert len(result.chunks) == result["chunks"] == 20
         assert len((await batch).results) == 2
         assert all(one.text for one in await asyncio.gather(*late))
-        assert await client.jobs() == []
+        assert all(job.state == "done" for job in await client.jobs())
         await client.close()
     assert states.phases.count("reconnecting") >= 5
+    assert any(job.restarts for job in jobs) == (drain_s == 0)
 
 
 async def test_a_map_goes_on_over_restarts():
@@ -107,7 +112,7 @@ async def test_a_map_goes_on_over_restarts():
     async def restarting() -> None:
         port = first.port
         for n in range(4):
-            async with serving(port):
+            async with serving(port, drain_s=0):
                 await states.until(*["open", "reconnecting"] * (n + 1), "open")
                 await asyncio.sleep(15 * PACE_S)
         async with serving(port):

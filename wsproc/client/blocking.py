@@ -256,9 +256,9 @@ class SyncClient:
         """Ask the server to stop every job of this connection."""
         return self._thread.call(self._client.cancel_all())
 
-    def jobs(self, *, ended: bool = False) -> list[JobInfo]:
+    def jobs(self) -> list[JobInfo]:
         """Return the server's view of this session's jobs; see `Client.jobs`."""
-        return self._thread.call(self._client.jobs(ended=ended))
+        return self._thread.call(self._client.jobs())
 
     def ping(self) -> float:
         """Return how long a round trip to the server's session takes, in seconds."""

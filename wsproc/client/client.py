@@ -191,7 +191,7 @@ class Client(Tasks):
         """
         await self._keeper.open(self._wanted_session)
         if self.adopted:
-            for info in await self.jobs(ended=True):
+            for info in await self.jobs():
                 if info.id in self.adopted:
                     self.adopted[info.id].task = info.task
 
@@ -260,13 +260,13 @@ class Client(Tasks):
         """Ask the server to stop every job of this connection; the reply's `ids` names them."""
         return await self.cancel("*")
 
-    async def jobs(self, *, ended: bool = False) -> list[JobInfo]:
+    async def jobs(self) -> list[JobInfo]:
         """Return the server's view of this session's jobs, oldest first.
 
-        They are those that run or wait; with `ended` also those whose results the server keeps.
+        Those that have ended (`state` is `done`) are there as long as the server keeps their
+        results.
         """
-        jobs = cast("list[JobInfo]", await self._ask(("jobs", None), Jobs()))
-        return [job for job in jobs if ended or job.state != "done"]
+        return cast("list[JobInfo]", await self._ask(("jobs", None), Jobs()))
 
     async def ping(self) -> float:
         """Return how long a round trip to the server's session takes, in seconds."""

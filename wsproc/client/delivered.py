@@ -7,13 +7,13 @@ differently, numbers begin at 1. So frames are told apart by what they say, not 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from wsproc.frames.server import (
     Completed,
     CustomStatus,
     JobFrame,
     SentimentProgress,
+    Snapshot,
     Status,
     SummarizationProgress,
     Token,
@@ -98,20 +98,14 @@ class Delivered:
         return token.model_copy(update={"text": rest}) if rest else None
 
 
-def is_snapshot(frame: JobFrame) -> bool:
-    """Whether a frame stands for all that came before it in its job."""
-    return isinstance(frame, Status) and frame.status == "snapshot"
-
-
 def text_so_far(frame: JobFrame) -> str | None:
     """Return the whole text up to here, of a snapshot or an end that holds one."""
-    held: Any = None
-    if isinstance(frame, Completed):
-        held = frame.result
-    elif is_snapshot(frame):
-        held = getattr(frame, "partial_result", None)
-    text = held.get("text") if isinstance(held, dict) else None
-    return text if isinstance(text, str) else None
+    match frame:
+        case Completed(result=held) | Snapshot(partial_result=held):
+            text = held.get("text")
+            return text if isinstance(text, str) else None
+        case _:
+            return None
 
 
 def _key(frame: Status) -> str:

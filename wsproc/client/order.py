@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wsproc.client.delivered import is_snapshot
 from wsproc.client.errors import ProtocolError
-from wsproc.frames.server import Done, JobFrame
+from wsproc.frames.server import Done, JobFrame, Snapshot
 
 
 class Order:
@@ -42,7 +41,7 @@ class Order:
             return True
         if got < due and frame.replay:
             return False
-        stands_for_others = self._gap_allowed and (isinstance(frame, Done) or is_snapshot(frame))
+        stands_for_others = self._gap_allowed and (isinstance(frame, Done | Snapshot)
         if got != due and not (got > due and stands_for_others):
             raise ProtocolError(f"job {frame.id!r}: frame {due} was due, frame {got} came")
         self._gap_allowed = False
