@@ -41,7 +41,7 @@ class Order:
             return True
         if got < due and frame.replay:
             return False
-        stands_for_others = self._gap_allowed and (isinstance(frame, Done | Snapshot)
+        stands_for_others = self._gap_allowed and isinstance(frame, Done | Snapshot)
         if got != due and not (got > due and stands_for_others):
             raise ProtocolError(f"job {frame.id!r}: frame {due} was due, frame {got} came")
         self._gap_allowed = False
