@@ -198,14 +198,16 @@ class Server:
         )
         self._listener.close(close_connections=False)
         ways_out = [departure.run(self._all_closed), self._send_strangers_away()]
-        await asyncio.gather(*ways_out, *([self._face.close()] if self._face else []))
+        if self._face is not None:
+            ways_out.append(self._face.leave(departure.within))
+        await asyncio.gather(*ways_out)
         for watcher in self._watchers:
             watcher.cancel()
         await self.engine.close()  # first: a job whose worker hangs ends with its calls
         await self._listener.wait_closed()
         await departure.ended()
         if self._face is not None:
-            await self._face.wait_closed()
+            await departure.within(self.config.grace_s, self._face.ended())
 
     def hurry(self) -> None:
         """Let a `close` that is under way wait for nothing more: all is cut, workers are killed."""

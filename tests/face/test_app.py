@@ -33,7 +33,6 @@ async def asking(engine: FakeEngine, **settings: Any) -> AsyncIterator[httpx2.As
     app = make_app(
         one,
         config,
-        cut=lambda address: None,
         count=itertools.count(1),
         health=Verdict,
         ready=lambda: Verdict(() if engine.stages else ("no models",)),

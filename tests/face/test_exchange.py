@@ -162,6 +162,8 @@ async def test_draining_ends_every_job_and_takes_no_other():
     jobs = [asyncio.create_task(last(one.open(PROCESS, name))) for name in ("ada", "grace")]
     await engine.calls.get()
     one.drain()
+    one.stop()
+    await one.finished()
     for done in await asyncio.gather(*jobs):
         assert isinstance(done, Done)
         assert cast("Cancelled", done).reason == "shutdown"

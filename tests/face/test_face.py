@@ -345,12 +345,36 @@ async def test_who_asks_too_often_is_told_to_wait():
 # --- start and end --------------------------------------------------------------------------------
 
 
-async def test_the_end_of_the_server_is_told_and_not_just_seen():
-    """A stream ends with an error line that says `draining`; others get 503; then the port is
-    closed.
-    """
+async def test_jobs_may_end_while_the_server_goes_away():
+    """They have `drain_s`; no other is taken, and no connection."""
     engine = FakeEngine()
     server = fake_server(engine, http_port=0)
+    await server.start()
+    async with client(server) as ask:
+        answer = asyncio.create_task(ask.post("/generate-stream", json={"prompt": "x"}))
+        call = await engine.calls.get()
+        call.delta(text="one")
+        closing = asyncio.create_task(server.close())
+        await until(lambda: not reachable(server))
+        plausible(call)
+        assert (await answer).text == "one word0 word1 word2 word3 word4"
+        await closing
+    assert server.admission.live == 0
+
+
+def reachable(server: Server) -> bool:
+    """Whether the face takes connections."""
+    with socket.socket() as one:
+        port = int(str(server.http_url).rstrip("/").rpartition(":")[2])
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_what_has_not_ended_is_stopped_and_told():
+    """A stream ends with an error line that says `draining`, where an answer had not begun it is
+    503.
+    """
+    engine = FakeEngine()
+    server = fake_server(engine, http_port=0, drain_s=0)
     await server.start()
     async with client(server) as ask:
         async with ask.stream("POST", "/process-stream", json={"text": TEXT}) as answer:
@@ -369,20 +393,39 @@ async def test_the_end_of_the_server_is_told_and_not_just_seen():
     assert server.admission.live == 0
 
 
-async def test_the_end_waits_for_no_client_for_ever():
-    """One that reads nothing, or whose device does not stop, is cut after `drain_s`."""
-    engine = FakeEngine(slow_to_stop=True)
-    server = fake_server(engine, http_port=0, drain_s=0.2)
-    await server.start()
+async def never_read(server: Server, engine: FakeEngine) -> Raw:
+    """Return a client with a long answer that it does not read."""
     raw = Raw(server, receive_buffer=4096)
     await raw.post("/generate-stream", {"prompt": "x"})
     call = await engine.calls.get()
     for _ in range(1000):
         call.delta(text="x" * 10_000)
     await raw.receive()
-    async with asyncio.timeout(PATIENCE_S):
-        await server.close()
-    raw.socket.close()
+    return raw
+
+
+async def test_the_end_waits_for_no_client_for_ever():
+    """One that reads nothing, and whose device does not stop, is cut after `grace_s`."""
+    engine = FakeEngine(slow_to_stop=True)
+    server = fake_server(engine, http_port=0, drain_s=0.1, grace_s=0.1)
+    await server.start()
+    with await never_read(server, engine):
+        async with asyncio.timeout(PATIENCE_S):
+            await server.close()
+    assert server.admission.live == 0
+
+
+async def test_a_hurry_waits_for_nothing():
+    """Whatever the settings say."""
+    engine = FakeEngine(slow_to_stop=True)
+    server = fake_server(engine, http_port=0, drain_s=1000, grace_s=1000)
+    await server.start()
+    with await never_read(server, engine):
+        closing = asyncio.create_task(server.close())
+        await until(lambda: not reachable(server))
+        server.hurry()
+        async with asyncio.timeout(PATIENCE_S):
+            await closing
     assert server.admission.live == 0
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -23,6 +23,7 @@ from wsproc.frames.server import (
     Token,
 )
 from wsproc.protocol import encode
+from wsproc.stall import Patience
 
 OF_A_JOB = [one for one in SERVER_FRAMES if isinstance(one, JobFrame) and type(one) is not Accepted]
 ONE, TWO = Token(id="a", text="Once "), Token(id="a", text="upon 🙂")
@@ -32,6 +33,14 @@ FAILED = Failed(
     id="a", usage={}, timing_ms=TIMING, error=error_info(ErrorCode.DEADLINE_EXCEEDED, "too late")
 )
 SHUT_DOWN = Cancelled(id="a", usage={}, timing_ms=TIMING, reason="shutdown")
+
+
+class Still:
+    """A transport that writes nothing."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return what waits."""
+        return 1000
 
 
 class Client:
@@ -66,7 +75,8 @@ async def write(form: Form, *frames: JobFrame, client: Client | None = None) -> 
         for frame in frames:
             yield frame
 
-    await form.write(stream(), Reply(client.send, form.media_type, 0.01))
+    patience = Patience(cast("asyncio.WriteTransport", Still()), 0.01)
+    await form.write(stream(), Reply(client.send, form.media_type, patience))
     return client
 
 

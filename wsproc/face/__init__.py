@@ -7,9 +7,11 @@ the same admission; its frames are written in one of three forms (`forms.py`).
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any
 
 from wsproc.auth.grant import Authenticator
 from wsproc.config import ServerConfig
@@ -19,6 +21,11 @@ from wsproc.face.exchange import Desk
 from wsproc.face.listener import Listener
 from wsproc.gate import Gate
 from wsproc.health import Judge
+
+logger = logging.getLogger("wsproc.face")
+
+Within = Callable[[float, Coroutine[Any, Any, None]], Awaitable[bool]]
+"""Waits for something so many seconds at most, or less in a hurry; tells whether it happened."""
 
 
 class Face:
@@ -42,12 +49,12 @@ class Face:
         bound: Callable[[socket.socket], None],
     ) -> None:
         self._desk = desk
+        self._config = config
         self._listener = Listener(config, gate, bound, tls)
         self._app = make_app(
             desk,
             config,
             authenticator,
-            cut=self._listener.cut,
             count=count,
             health=health,
             ready=ready,
@@ -65,14 +72,23 @@ class Face:
         """Listen; raise OSError where the address cannot be had."""
         await self._listener.start(self._app)
 
-    async def close(self) -> None:
-        """Stop all jobs, tell their clients, and stop to listen within `drain_s`."""
-        self._desk.drain()
-        await self._listener.close()
+    async def leave(self, within: Within) -> None:
+        """Go away step by step, as the other side does (see `departure.py`).
 
-    async def wait_closed(self) -> None:
-        """Wait until every job has ended, after `close` and where an engine hangs after its."""
-        await self._listener.wait_closed()
+        No further job is taken, jobs may end, the rest is stopped and its clients are told, and
+        what is open then is cut.
+        """
+        self._desk.drain()
+        self._listener.stop()
+        await within(self._config.drain_s, self._desk.finished())
+        self._desk.stop()
+        if not await within(self._config.grace_s, self._listener.closed()):
+            logger.warning("not every answer over plain HTTP was read in time")
+        await self._listener.abort()
+
+    async def ended(self) -> None:
+        """Wait, after `leave`, until every request has left; one's engine may hang until closed."""
+        await self._listener.finished()
 
 
 __all__ = ["Clients", "Desk", "Face"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,14 +17,12 @@ from wsproc.events import Peer, PeerStalled
 from wsproc.face.exchange import Desk
 from wsproc.face.faults import Refused
 from wsproc.face.forms import Broken, Form, Reply, Stalled
+from wsproc.face.sockets import TRANSPORT
 from wsproc.frames.client import Submit
 from wsproc.job import StopReason
+from wsproc.stall import Patience
 
 logger = logging.getLogger("wsproc.face")
-
-Address = tuple[str, int]
-Cut = Callable[[Address | None], None]
-"""Cuts the connection of a client's address, without a goodbye."""
 
 
 class Answer(Response):
@@ -40,7 +37,6 @@ class Answer(Response):
         client: str,
         peer: Peer,
         send_timeout_s: float,
-        cut: Cut,
     ) -> None:
         super().__init__()
         self._desk = desk
@@ -49,15 +45,16 @@ class Answer(Response):
         self._client = client
         self._peer = peer
         self._send_timeout_s = send_timeout_s
-        self._cut = cut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
+        transport = scope.get("state", {}).get(TRANSPORT)
+        patience = None if transport is None else Patience(transport, self._send_timeout_s)
         async with self._desk.open(self._request, self._client) as exchange:
             gone = asyncio.create_task(_gone(receive))
             gone.add_done_callback(lambda _: exchange.stop(StopReason.DISCONNECT))
             try:
-                reply = Reply(send, self._form.media_type, self._send_timeout_s)
+                reply = Reply(send, self._form.media_type, patience)
                 await self._form.write(exchange, reply)
             except Refused:
                 if not gone.done():  # else nobody is there to be told
@@ -65,7 +62,8 @@ class Answer(Response):
             except Broken as broken:
                 if not gone.done():
                     self._note(broken)
-                    self._cut(scope.get("client"))
+                    if transport is not None:
+                        transport.abort()
                     await gone
             finally:
                 gone.cancel()

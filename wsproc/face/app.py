@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from wsproc.auth.grant import Authenticator
 from wsproc.config import ServerConfig
-from wsproc.face.answers import Answer, Cut
+from wsproc.face.answers import Answer
 from wsproc.face.bodies import body_of, submit
 from wsproc.face.endpoints import Endpoint, described, endpoint_of
 from wsproc.face.exchange import Desk
@@ -40,7 +40,6 @@ def make_app(
     config: ServerConfig,
     authenticator: Authenticator | None = None,
     *,
-    cut: Cut,
     count: Iterator[int],
     health: Judge,
     ready: Judge,
@@ -64,7 +63,7 @@ def make_app(
     token = [] if authenticator is None else [Depends(HTTPBearer(auto_error=False))]
     for name, task in desk.registry.requests.items():
         where = endpoint_of(name)
-        endpoint = _endpoint(task, where, desk, config, cut)
+        endpoint = _endpoint(task, where, desk, config)
         told = described(task, where.form)
         app.post(where.path, name=name, dependencies=token, **told)(endpoint)
     _add_probe(app, "/healthz", "healthy", health)
@@ -107,7 +106,7 @@ class _JsonRequest(Request):
 
 
 def _endpoint(
-    task: type[Submit], where: Endpoint, desk: Desk, config: ServerConfig, cut: Cut
+    task: type[Submit], where: Endpoint, desk: Desk, config: ServerConfig
 ) -> Callable[..., Any]:
     """Return what FastAPI calls with the request and its body."""
 
@@ -123,7 +122,6 @@ def _endpoint(
             client=request.scope[CLIENT],
             peer=request.scope[PEER],
             send_timeout_s=config.send_timeout_s,
-            cut=cut,
         )
 
     tried = {name: Example(value=body) for name, body in where.examples.items()}

@@ -67,10 +67,17 @@ class Desk:
         self.clients.give_back(exchange.client)
 
     def drain(self) -> None:
-        """Stop all jobs, whose clients are told so, and take no other."""
+        """Take no further job."""
         self._draining = True
+
+    def stop(self) -> None:
+        """Stop all jobs, since the server is going away; their clients are told so."""
         for exchange in self._open:
             exchange.stop(StopReason.SHUTDOWN)
+
+    async def finished(self) -> None:
+        """Wait until every job has ended."""
+        await asyncio.gather(*(exchange.finished() for exchange in self._open))
 
 
 class Exchange:
@@ -110,7 +117,7 @@ class Exchange:
     ) -> None:
         self.stop(StopReason.DISCONNECT)
         try:
-            await self._runner.finished()
+            await self.finished()
         finally:
             self._desk.leave(self)
 
@@ -127,6 +134,10 @@ class Exchange:
                 yield frame
                 if isinstance(frame, Done):
                     return
+
+    async def finished(self) -> None:
+        """Wait until the job has ended."""
+        await self._runner.finished()
 
     def stop(self, reason: StopReason) -> None:
         """Stop the job if it is not over."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,6 +18,7 @@ from starlette.types import Message, Send
 from wsproc.face.faults import Refused
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import Cancelled, Completed, Done, Failed, JobFrame, Token
+from wsproc.stall import Patience
 
 ENVELOPE = {"type", "id", "seq", "replay"}
 """Fields that a shared connection needs and an answer does not."""
@@ -35,11 +37,11 @@ class Stalled(Broken):
 class Reply:
     """The way to the client: `start` once, then `write`. Raises `Stalled` where nothing is read."""
 
-    def __init__(self, send: Send, media_type: str, timeout_s: float) -> None:
+    def __init__(self, send: Send, media_type: str, patience: Patience | None) -> None:
         self.started = False
         self._send = send
         self._media_type = media_type
-        self._timeout_s = timeout_s
+        self._patience = patience or nullcontext()
 
     async def start(self) -> None:
         """Send the status and the headers, unless that was done."""
@@ -61,7 +63,7 @@ class Reply:
 
     async def _bounded(self, message: Message) -> None:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._patience:
                 await self._send(message)
         except TimeoutError:
             raise Stalled("nothing was read for too long") from None

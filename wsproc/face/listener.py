@@ -12,7 +12,6 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from wsproc.config import ServerConfig
-from wsproc.face.answers import Address
 from wsproc.face.sockets import sockets_of
 from wsproc.gate import Gate
 
@@ -46,28 +45,29 @@ class Listener:
         self._serving = asyncio.create_task(self._uvicorn.serve(sockets), name="http listener")
         await self._uvicorn.listening.wait()
 
-    async def close(self) -> None:
-        """Take no further request; let the answers end within `drain_s`, then cut them."""
-        if self._uvicorn is None or self._serving is None:
+    def stop(self) -> None:
+        """Take no further connection; those on which nothing is asked are closed."""
+        if self._uvicorn is not None:
+            self._uvicorn.should_exit = True
+
+    async def closed(self) -> None:
+        """Wait, after `stop`, until every connection is closed, its answer sent."""
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+
+    async def abort(self) -> None:
+        """Cut what is open."""
+        if self._uvicorn is None:
             return
-        self._uvicorn.should_exit = True
-        await asyncio.wait([self._serving], timeout=self._config.drain_s)
         self._uvicorn.force_exit = True
         for connection in list(self._uvicorn.server_state.connections):
             connection.transport.abort()
-        await self._serving
+        await self.closed()
 
-    async def wait_closed(self) -> None:
-        """Wait until every request has left the app, after `close`."""
+    async def finished(self) -> None:
+        """Wait until every request has left the app."""
         if self._uvicorn is not None:
             await asyncio.gather(*self._uvicorn.server_state.tasks, return_exceptions=True)
-
-    def cut(self, address: Address | None) -> None:
-        """Cut the connection of a client, without a goodbye."""
-        assert self._uvicorn is not None
-        for connection in list(self._uvicorn.server_state.connections):
-            if getattr(connection, "client", None) == address:
-                connection.transport.abort()
 
 
 class _Uvicorn(uvicorn.Server):

@@ -15,8 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wsproc.gate import Gate, Welcome
 
-MET = "met"
-"""Where the state of a request's scope has what the gate said of its socket."""
+MET, TRANSPORT = "met", "transport"
+"""Where the state of a request's scope has what the gate said of its socket, and its transport."""
 
 
 class CountedSocket(H11Protocol):
@@ -34,7 +34,7 @@ class CountedSocket(H11Protocol):
         super().connection_made(transport)
         self._host = self.client[0] if self.client else None
         met: Welcome = self._gate.enter(self._host)
-        self.app_state = {MET: met}
+        self.app_state = {MET: met, TRANSPORT: transport}
         if met == "cut":
             transport.abort()
         else:
