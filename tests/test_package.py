@@ -80,7 +80,8 @@ def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path):
     assert names - about == sources("wsproc")
     assert {
         "wsproc/py.typed",
-        "wsproc/web/console.html",
+        "wsproc/web/console/index.html",
+        "wsproc/web/console/main.js",
         "wsproc/web/wsproc.js",
         "wsproc/weights/sentiment/model.safetensors",
         "wsproc/weights/summary/model.safetensors",

@@ -39,7 +39,7 @@ class Site:
         """Return the response to a request that is no WebSocket handshake."""
         route = _ROUTES.get(path.partition("?")[0])
         if route is None:
-            known = ", ".join(_ROUTES)
+            known = ", ".join(name for name in _ROUTES if not name.startswith("/console/"))
             return _text(HTTPStatus.NOT_FOUND, f"nothing here; there are {known}\n")
         if method not in ("GET", "HEAD"):
             return _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here\n")
@@ -73,10 +73,16 @@ FOR_ALL_PAGES = {"Access-Control-Allow-Origin": "*"}
 """What a page of another origin may import. Whether it may also connect, its origin decides."""
 
 
+_CONSOLE = ("main", "card", "dom", "inspector", "link", "live", "reading", "recipes")
+"""The modules of the console page."""
+
 _ROUTES: dict[str, Callable[[Site], Response]] = {
-    "/": _file("console.html", "text/html; charset=utf-8"),
-    "/console.js": _file("console.js", "text/javascript; charset=utf-8"),
-    "/console.css": _file("console.css", "text/css; charset=utf-8"),
+    "/": _file("console/index.html", "text/html; charset=utf-8"),
+    "/console/console.css": _file("console/console.css", "text/css; charset=utf-8"),
+    **{
+        f"/console/{name}.js": _file(f"console/{name}.js", "text/javascript; charset=utf-8")
+        for name in _CONSOLE
+    },
     "/wsproc.js": _file("wsproc.js", "text/javascript; charset=utf-8", **FOR_ALL_PAGES),
     "/wsproc.d.ts": _file("wsproc.d.ts", "application/typescript; charset=utf-8", **FOR_ALL_PAGES),
     "/healthz": Site._health,
@@ -89,7 +95,7 @@ _ROUTES: dict[str, Callable[[Site], Response]] = {
 
 @cache
 def _web_file(name: str) -> bytes:
-    return files("wsproc").joinpath("web", name).read_bytes()
+    return files("wsproc").joinpath("web", *name.split("/")).read_bytes()
 
 
 def _verdict(word: str, verdict: Verdict) -> Response:
