@@ -37,9 +37,11 @@ def test_a_field_is_named_as_fastapi_names_it():
     assert body["error"]["retryable"] is False
 
 
-def test_an_error_without_a_field_is_a_sentence():
-    """As FastAPI's own HTTPException has it."""
+def test_an_error_that_is_about_no_field_of_the_body_is_a_sentence():
+    """As FastAPI's own HTTPException has it; `type` is the path of a frame and of no body."""
     assert Refused(error_info(ErrorCode.DRAINING, "going")).body["detail"] == "going"
+    forbidden = error_info(ErrorCode.FORBIDDEN, "you may not", path="type")
+    assert Refused(forbidden).body["detail"] == "you may not"
 
 
 def test_a_missing_token_is_asked_for():

@@ -35,6 +35,9 @@ STATUS: Mapping[ErrorCode, int] = {
 }
 """The status of each error, where nothing of the answer was sent yet."""
 
+OF_A_FIELD = (413, 422)
+"""Statuses whose `detail` names a field of the body."""
+
 RETRY_LATER = (429, 503)
 """Statuses that come with `Retry-After`."""
 
@@ -71,7 +74,7 @@ class Refused(Exception):
         """The JSON body: `detail` as FastAPI writes it, and the protocol's own error object."""
         error = self.error
         detail: Any = error.message
-        if error.path is not None:
+        if error.path is not None and self.status in OF_A_FIELD:
             detail = [finding(("body", *location(error.path)), error.message, error.code.value)]
         return {"detail": detail, "error": error.model_dump(mode="json", exclude_unset=True)}
 
