@@ -15,7 +15,7 @@ import type {
   Welcome,
 } from "./frames.js";
 import { type Desk, Job } from "./job.js";
-import { Keeper } from "./keeper.js";
+import { type Adoption, Keeper } from "./keeper.js";
 import { Ledger } from "./ledger.js";
 import { type Dialer, sizeOf } from "./link.js";
 import type { ConnectionState, ConnectOptions, SubmitOptions } from "./options.js";
@@ -77,7 +77,7 @@ export class Client extends TypedEventTarget<ClientEventMap> {
     this.#ledger = new Ledger(repeat, reconnect !== false);
     this.#feeder = new Feeder(this.#ledger, this.#ask);
     const policy = reconnect === true ? {} : reconnect || null;
-    this.#keeper = new Keeper(dialer, this.#ledger, policy, (state) => {
+    this.#keeper = new Keeper(dialer, this.#ledger, policy, this.#adoption(options), (state) => {
       this.dispatchEvent(new CustomEvent("state", { detail: state }));
     });
     this.closed = this.#keeper.closed;
@@ -85,9 +85,14 @@ export class Client extends TypedEventTarget<ClientEventMap> {
     else this.#begin(signal);
   }
 
-  /** @internal Resolves after the first welcome. */
-  get opened(): Promise<void> {
-    return this.#keeper.opened;
+  /** @internal Wait for the first welcome, and for the jobs of a session that is taken up. */
+  async opened(): Promise<void> {
+    await this.#keeper.opened;
+    if (!this.adopted.size) return;
+    for (const { id, task } of await this.jobs()) {
+      const job = this.adopted.get(id);
+      if (job) job.task = task;
+    }
   }
 
   /** Where the connection stands; each change is a `state` event, with this as its `detail`. */
@@ -103,6 +108,16 @@ export class Client extends TypedEventTarget<ClientEventMap> {
   /** The server's announcement that it will close the present connection, or null. */
   get goaway(): Goaway | null {
     return this.#keeper.goaway;
+  }
+
+  /** The secret by which the session is found again, see `connect`; as good as a password. */
+  get session(): string {
+    return this.#keeper.session;
+  }
+
+  /** The jobs that were there when a `session` was taken up, by their ids. */
+  get adopted(): ReadonlyMap<string, Job> {
+    return this.#keeper.adopted;
   }
 
   // --- jobs --------------------------------------------------------------------------------------
@@ -199,6 +214,12 @@ export class Client extends TypedEventTarget<ClientEventMap> {
 
   // --- inside ------------------------------------------------------------------------------------
 
+  #adoption({ session, texts = {} }: ConnectOptions): Adoption | null {
+    if (session === undefined) return null;
+    const textsOf = (id: string) => (Object.hasOwn(texts, id) ? [texts[id] ?? []].flat() : []);
+    return { session, make: (id) => new Job(id, "", textsOf(id), this.#desk) };
+  }
+
   #begin(signal: AbortSignal | undefined): void {
     const abort = () => this.#keeper.finish(signal?.reason);
     signal?.addEventListener("abort", abort);
@@ -262,7 +283,7 @@ export async function connect(url?: string | URL, options: ConnectOptions = {}):
   const address = url ?? globalThis.location?.origin;
   if (address === undefined) throw new TypeError("connect needs an address: ws://HOST:PORT");
   const client = new Client(String(address), options);
-  await client.opened;
+  await client.opened();
   return client;
 }
 

@@ -21,14 +21,17 @@ export class Entry {
   /** When the first one was: the job's `timeout_ms` counts from there. */
   acceptedAt: number | null = null;
   repeatedAt = 0;
+  /** Whether it was another client's: what was submitted is not known, so it is not run again. */
+  readonly adopted: boolean;
   /** The end that the server gave the job by itself, held back while it may be run again. */
   stopped: Cancelled | null = null;
   /** Resolves when the last piece of input is taken: they go one after the other. */
   feeding: Promise<unknown> = Promise.resolve();
   #fields: Submit;
 
-  constructor(job: AnyJob, frame: Submit) {
+  constructor(job: AnyJob, frame: Submit, adopted = false) {
     this.job = job;
+    this.adopted = adopted;
     this.wireId = job.id;
     this.frame = frame;
     this.#fields = frame;
@@ -52,7 +55,8 @@ export class Entry {
    */
   isRepeatable(tasks: { has(task: string): boolean }): boolean {
     const { task, unwanted, restarts } = this.job;
-    return tasks.has(task) && !this.#fields.live && !unwanted && restarts < MAX_RESTARTS;
+    const mayRun = tasks.has(task) && !this.#fields.live && !this.adopted;
+    return mayRun && !unwanted && restarts < MAX_RESTARTS;
   }
 
   /** Begin another run of the job, and return its submit. */

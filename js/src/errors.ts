@@ -3,6 +3,7 @@
  *
  *     WsprocError
  *     ├── ConnectFailed    there is no connection: nobody answers, or the server turned us away
+ *     │   └── SessionLost  ... as far as the wanted `session` goes: the server does not know it
  *     ├── ConnectionLost   the connection is gone for good; `closeCode` and `reason` say why
  *     │   └── JobLost      the job's end will not come, and whether it was finished is not known
  *     ├── ProtocolError    the server broke the protocol; the connection is closed
@@ -52,10 +53,10 @@ export class ConnectFailed extends WsprocError {
   /** @internal */
   constructor(
     message: string,
-    { closeCode = null, retryable = false, unauthorized = false, ...options }: FailedOptions = {},
+    { closeCode = null, retryable = false, code, ...options }: FailedOptions = {},
   ) {
-    const token = unauthorized || (closeCode !== null && UNAUTHORIZED.has(closeCode));
-    super(token ? "unauthorized" : "connect_failed", message, options);
+    const isForToken = closeCode !== null && UNAUTHORIZED.has(closeCode);
+    super(code ?? (isForToken ? "unauthorized" : "connect_failed"), message, options);
     this.closeCode = closeCode;
     this.retryable = retryable;
   }
@@ -64,7 +65,21 @@ export class ConnectFailed extends WsprocError {
 interface FailedOptions extends ErrorOptions {
   closeCode?: number | null;
   retryable?: boolean;
-  unauthorized?: boolean;
+  code?: "unauthorized" | "session_lost" | undefined;
+}
+
+/** The server does not know the `session` that was to be taken up; `code` is `session_lost`. */
+export class SessionLost extends ConnectFailed {
+  static {
+    SessionLost.prototype.name = "SessionLost";
+  }
+
+  /** @internal */
+  constructor(outcome: string) {
+    const why =
+      outcome === "epoch_changed" ? "was restarted meanwhile" : "does not know it (any more)";
+    super(`the session cannot be taken up: the server ${why}`, { code: "session_lost" });
+  }
 }
 
 /**

@@ -47,8 +47,6 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   JobEventMap<R>
 > {
   readonly id: string;
-  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
-  readonly task: string;
   /** Resolves once the server took the job; rejects with JobRejected, JobLost. */
   readonly accepted: Promise<Accepted>;
   /** Resolves to the result; rejects with JobRejected, JobCancelled, JobFailed, JobLost. */
@@ -69,6 +67,7 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   #toldChars = 0;
   #gapAllowed = false;
   #attached = false;
+  #task: string;
   #lastSeq = 0;
   #restarts = 0;
   #over = false;
@@ -78,12 +77,22 @@ export class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEven
   constructor(id: string, task: string, texts: readonly string[], desk: Desk) {
     super();
     this.id = id;
-    this.task = task;
+    this.#task = task;
     this.accepted = this.#accepted.promise;
     this.result = this.#result.promise;
     this.done = this.#done.promise;
     this.#desk = desk;
     this.texts = new JobTexts(texts);
+  }
+
+  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
+  get task(): string {
+    return this.#task;
+  }
+
+  /** @internal Learn the task of a job that another client submitted. */
+  set task(task: string) {
+    this.#task = task;
   }
 
   /** The number of the last frame that came. */

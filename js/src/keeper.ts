@@ -2,7 +2,8 @@
 
 import { Backoff, type ReconnectOptions } from "./backoff.js";
 import { deferred } from "./deferred.js";
-import { ConnectFailed, ConnectionLost } from "./errors.js";
+import type { AnyJob } from "./entry.js";
+import { ConnectFailed, ConnectionLost, SessionLost } from "./errors.js";
 import type { Goaway, ResumeReply, ServerFrame, Welcome } from "./frames.js";
 import type { Ledger, Outgoing } from "./ledger.js";
 import { type Dialer, Link, type LinkEnd } from "./link.js";
@@ -13,6 +14,12 @@ import type { Control, Submit } from "./types.js";
 const BYTES_OF_AN_ID = 90;
 
 const NOTHING_MORE = { tries: 0, delayMs: null, resumed: null, cause: null };
+
+/** The session of another client that is to be taken up, and how its jobs are made. */
+export interface Adoption {
+  readonly session: string;
+  readonly make: (id: string) => AnyJob;
+}
 
 /** One client's connection, over any number of links. */
 export class Keeper {
@@ -25,11 +32,15 @@ export class Keeper {
   readonly #dialer: Dialer;
   readonly #ledger: Ledger;
   readonly #backoff: Backoff | null;
+  readonly #adoption: Adoption | null;
   readonly #tell: (state: ConnectionState) => void;
   readonly #opened = deferred<void>();
   readonly #closed = deferred<unknown>();
   #link: Link | null = null;
-  #session: string | null = null;
+  /** The secret by which the session is found again; empty before there is one. */
+  session = "";
+  /** The jobs that were there when another client's session was taken up. */
+  adopted: ReadonlyMap<string, AnyJob> = new Map();
   #ready = false;
   #closing = false;
   #refreshed = false;
@@ -41,11 +52,13 @@ export class Keeper {
     dialer: Dialer,
     ledger: Ledger,
     reconnect: ReconnectOptions | null,
+    adoption: Adoption | null,
     tell: (state: ConnectionState) => void,
   ) {
     this.#dialer = dialer;
     this.#ledger = ledger;
     this.#backoff = reconnect && new Backoff(reconnect);
+    this.#adoption = adoption;
     this.#tell = tell;
   }
 
@@ -126,7 +139,7 @@ export class Keeper {
 
   /** Return how long to wait before the next connection, null where there is to be none. */
   #delayAfter(end: LinkEnd): number | null {
-    if (this.over || this.#closing || !this.#backoff || this.#session === null) return null;
+    if (this.over || this.#closing || !this.#backoff || !this.session) return null;
     return this.#comesBack(end) ? this.#backoff.next(performance.now(), Math.random()) : null;
   }
 
@@ -163,14 +176,15 @@ export class Keeper {
   #welcomed(frame: Welcome): void {
     this.welcome = frame;
     this.goaway = null;
-    if (this.#session === null) {
-      this.#session = frame.session;
+    if (!this.session && !this.#adoption) {
+      this.session = frame.session;
       this.#stand(null);
       return this.#opened.resolve();
     }
+    const session = this.session || (this.#adoption?.session ?? "");
     const most = Math.floor(frame.limits.max_frame_bytes / 2 / BYTES_OF_AN_ID);
     const after = this.#ledger.after(most);
-    this.#link?.send({ type: "resume", session: this.#session, after });
+    this.#link?.send({ type: "resume", session, after });
     this.#resumeTimer = setTimeout(() => {
       const silent = new ConnectFailed("the server did not answer `resume`", { retryable: true });
       this.#link?.fail(silent, true);
@@ -190,14 +204,26 @@ export class Keeper {
     const lost = this.#lost ?? new ConnectionLost(1006);
     const now = performance.now();
     clearTimeout(this.#resumeTimer);
+    if (!this.session) return this.#adopt(reply);
     if (reply?.outcome === "ok") {
       this.#carryOut(this.#ledger.resumed(reply.jobs ?? {}, lost, now));
       this.#stand(true);
     } else {
-      this.#session = this.welcome?.session ?? null;
+      this.session = this.welcome?.session ?? "";
       this.#carryOut(this.#ledger.forgotten(lost, now));
       this.#stand(false);
     }
+  }
+
+  #adopt(reply: ResumeReply | null): void {
+    const { session, make } = this.#adoption as Adoption;
+    if (reply?.outcome !== "ok") {
+      return this.#link?.fail(new SessionLost(reply?.outcome ?? "unknown_session"), false);
+    }
+    this.session = session;
+    this.adopted = this.#ledger.adopt(reply.jobs ?? {}, make);
+    this.#stand(true);
+    this.#opened.resolve();
   }
 
   #stand(resumed: boolean | null): void {

@@ -122,7 +122,12 @@ export class Ledger {
 
   #accept(frame: Accepted, now: number): Outgoing {
     const entry = this.entries.find(frame.id);
-    if (!entry || entry.accepted) return NOTHING; // or a replayed one
+    if (!entry) return NOTHING;
+    if (entry.accepted) {
+      // One that is sent again; of an adopted job it is the first that is seen.
+      if (frame.seq === entry.job.lastSeq + 1) entry.job.accept({ ...frame, id: entry.job.id });
+      return NOTHING;
+    }
     if (frame.seq !== 1 && !frame.duplicate) {
       throw new ProtocolError(`job ${frame.id}: accepted must be frame 1, it is ${frame.seq}`);
     }
@@ -229,6 +234,23 @@ export class Ledger {
     const live = accepted.map((entry): [string, number] => [entry.wireId, entry.job.lastSeq]);
     const ended = [...this.#ended].reverse();
     return Object.fromEntries([...live, ...ended].slice(0, most)); // any name is an own property
+  }
+
+  /**
+   * Take over the jobs of a session that another client had; they are told from the start. `make`
+   * makes a job of an id.
+   */
+  adopt(
+    known: Record<string, { recovered: boolean }>,
+    make: (id: string) => AnyJob,
+  ): Map<string, AnyJob> {
+    for (const [id, { recovered }] of Object.entries(known)) {
+      const entry = new Entry(make(id), { type: "", id }, true);
+      this.entries.add(entry);
+      if (recovered) entry.accepted = true;
+      else expectGap(entry);
+    }
+    return new Map([...this.entries].map(({ job }) => [job.id, job]));
   }
 
   /** The session goes on; return what is to be sent again. */

@@ -144,7 +144,7 @@ export class Link {
   #authorize(): void {
     if (this.#token === undefined) {
       const message = `${this.#dialer.url} asks for a token; give one as the option token`;
-      this.fail(new ConnectFailed(message, { unauthorized: true }), false);
+      this.fail(new ConnectFailed(message, { code: "unauthorized" }), false);
     } else {
       this.send({ type: "auth", token: this.#token });
     }
@@ -218,8 +218,8 @@ export class Link {
     const why = reason || this.#words || (code === 1006 ? "nobody answers there" : "it was closed");
     const message = `cannot connect to ${this.#dialer.url}: ${why} (${refused ?? code})`;
     const returns = mayReturn(code) && !refused;
-    const unauthorized = refused === "401";
-    const failed = { closeCode: code, retryable: returns, unauthorized };
+    const token = refused === "401" ? ({ code: "unauthorized" } as const) : {};
+    const failed = { closeCode: code, retryable: returns, ...token };
     this.#end(new ConnectFailed(message, failed), returns);
   }
 

@@ -22,6 +22,17 @@ export interface ConnectOptions {
    * built-in ones, which do nothing but compute; `true` is every task, `false` none.
    */
   resubmit?: boolean | readonly string[];
+  /**
+   * Takes up the session of another client, which may have been another page's: what its
+   * `Client.session` was. Its jobs, those submitted with `on_disconnect: "keep"` above all, are then
+   * in `Client.adopted`.
+   */
+  session?: string;
+  /**
+   * The texts of that session's jobs by their ids, so that their offsets can be converted; those of
+   * the others stay in code points.
+   */
+  texts?: Readonly<Record<string, string | readonly string[]>>;
   /** How long a connection may take until the welcome, 10 s by default. */
   openTimeoutMs?: number;
   /** The constructor to use where none is global, as in Node before 22. */

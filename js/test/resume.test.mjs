@@ -464,6 +464,70 @@ test("a busy server is asked again to take a job back", () =>
     await assert.rejects(job.result, /not taken back/);
   }));
 
+// --- the session of another client -----------------------------------------------------------------
+
+/** Run `body` with the opening of a client that wants another's session, and its `resume`. */
+async function adopting(body, options = {}) {
+  const server = await FakeServer.listen();
+  try {
+    const opening = open(server.url, { session: "old secret", ...options });
+    const [peer, resume] = await takeUp(server);
+    assert.deepEqual(resume, { type: "resume", session: "old secret", after: {} });
+    await body({ server, opening, peer });
+  } finally {
+    await server.close();
+  }
+}
+
+test("another client's session is taken up, and its jobs are told from the start", () =>
+  adopting(
+    async ({ server, opening, peer }) => {
+      peer.send(resumed({ kept: known(3), old: known(90, false) }));
+      peer.send(replayed(accepted("kept", { position: 2 })));
+      peer.send(replayed(status("kept", 2, "started")), replayed(token("kept", 3, "a")));
+      const span = { start: 2, end: 5 };
+      peer.send(replayed(status("old", 90, "snapshot", { partial_result: { span } })));
+      assert.deepEqual(await peer.frame(), { type: "jobs" });
+      const info = (id, task) => ({ id, task, state: "running", last_seq: 3 });
+      const jobs = [info("kept", "generate"), info("old", "process")];
+      peer.send({ type: "reply", op: "jobs", outcome: "ok", jobs });
+      const client = await opening;
+      assert.equal(client.session, "old secret");
+      const [kept, old] = ["kept", "old"].map((id) => client.adopted.get(id));
+      assert.deepEqual([kept.task, old.task], ["generate", "process"]);
+      assert.equal((await kept.accepted).position, 2);
+      assert.equal(client.generate(PROMPT).id, "js-1");
+
+      peer.drop();
+      const [again, resume] = await takeUp(server);
+      assert.deepEqual(resume, {
+        type: "resume",
+        session: "old secret",
+        after: { kept: 3, old: 90 },
+      });
+      again.send(resumed({ kept: known(4) }), replayed(completed("kept", 4, { text: "a" })));
+      assert.deepEqual(await all(kept.tokens()), ["a"]);
+      const events = [];
+      await assert.rejects(async () => {
+        for await (const event of old) events.push(event);
+      }, JobLost);
+      assert.deepEqual(events[0].partial_result.span, { start: 3, end: 6 });
+      await client.close();
+    },
+    { texts: { old: "🙂 Ada" }, resubmit: true },
+  ));
+
+for (const [outcome, words] of [
+  ["unknown_session", /does not know/],
+  ["epoch_changed", /restarted/],
+]) {
+  test(`a session that cannot be taken up (${outcome}) is told so`, () =>
+    adopting(async ({ opening, peer }) => {
+      peer.send(resumed({}, outcome));
+      await assert.rejects(opening, { name: "SessionLost", code: "session_lost", message: words });
+    }));
+}
+
 // --- a server that leaves ------------------------------------------------------------------------
 
 const GOAWAY = { type: "goaway", code: 1012, reason: "restart", grace_ms: 100, reconnect: true };

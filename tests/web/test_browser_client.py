@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.fakes import UNENDING, FakeCall, FakeEngine, plausible, serving
+from tests.network import network
 from tests.web.static import static
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,81 @@ async def test_a_token_opens_and_a_wrong_one_is_told_apart(open_page, auth: str)
         wrong = {"token": "a-token-of-nobody-0001", "auth": auth}
         assert (await page.evaluate(script, wrong))[:2] == ["ConnectFailed", "unauthorized"]
         assert (await page.evaluate(script, {}))[:2] == ["ConnectFailed", "unauthorized"]
+
+
+async def test_a_cut_network_leaves_the_text_whole_and_no_event_doubled(open_page):
+    """What the engine wrote meanwhile is replayed, and the job goes on as if nothing had been."""
+    engine = FakeEngine()
+    async with serving(engine) as server, network(server.port) as wires:
+        page = await started(open_page, wires.port)
+        call = await generating(page, engine)
+        for _ in range(2):
+            wires.cut()
+            await page.wait_for_function("states.at(-1)?.[0] === 'reconnecting'")
+            call.delta(text="b")
+            call.delta(text="c")
+            wires.mend()
+            await page.wait_for_function("states.at(-1)[0] === 'open'")
+        await page.wait_for_function("told === 'abcbc'")
+        call.delta(text="d")
+        complete(call, "abcbcd")
+        assert await page.evaluate("ended") == "completed"
+        assert await page.evaluate("[told, job.restarts]") == ["abcbcd", 0]
+        numbers = await page.evaluate("events.map((event) => event.seq)")
+        assert numbers == sorted(set(numbers))
+        assert {one[1] for one in await page.evaluate("states") if one[0] == "open"} == {True}
+
+
+async def test_a_network_that_stays_away_costs_the_session_and_not_the_job(open_page):
+    """After `resume_s` the server has let go of the job; it runs again, and the page sees one."""
+    engine = FakeEngine()
+    async with serving(engine, resume_s=0.1) as server, network(server.port) as wires:
+        page = await started(open_page, wires.port)
+        call = await generating(page, engine)
+        wires.cut()
+        await call.cancelled.wait()
+        wires.mend()
+        again = await engine.calls.get()
+        again.delta(text="ab")
+        complete(again, "ab")
+        assert await page.evaluate("ended") == "completed"
+        assert await page.evaluate("[told, job.restarts]") == ["ab", 1]
+
+
+async def test_a_kept_job_is_found_by_the_page_that_comes_next(open_page):
+    """Told from the start, with offsets in the text that the page says it was of."""
+    text = "🙂 Ada had a lovely day, she said."
+    submit = """async (text) => {
+      const fields = { id: "essay", text, include_entities: true, on_disconnect: "keep" };
+      await client.process(fields).accepted;
+      return client.session;
+    }"""
+    find = """async (text) => {
+      const job = client.adopted.get("essay");
+      const statuses = [];
+      for await (const event of job) statuses.push(event.status);
+      const [{ start, end }] = (await job.result).entities.entities;
+      return [job.task, statuses[0], statuses.at(-1), text.slice(start, end)];
+    }"""
+    async with serving(FakeEngine(answers=plausible)) as server:
+        page = await started(open_page, server.port)
+        secret = await page.evaluate(submit, text)
+        await page.reload()
+        await page.evaluate(START, {"session": secret, "texts": {"essay": text}})
+        assert await page.evaluate(find, text) == ["process", "started", "completed", "Ada"]
+
+
+async def test_a_session_that_is_taken_up_elsewhere_ends_the_client_here(open_page):
+    """The newer page wins; the older one says why and does not fight for it."""
+    async with serving(FakeEngine(answers=plausible)) as server:
+        older = await started(open_page, server.port)
+        secret = await older.evaluate("client.session")
+        newer = await started(open_page, server.port, session=secret)
+        lost = "client.closed.then((error) => [error.code, error.closeCode])"
+        assert await older.evaluate(lost) == ["connection_lost", 4409]
+        assert await newer.evaluate(
+            "client.generate({ prompt: 'Hi' }).done.then((d) => d.status)"
+        ) == ("completed")
 
 
 async def test_a_restarted_server_runs_the_job_again_and_the_page_sees_one(open_page):

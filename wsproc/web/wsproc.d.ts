@@ -887,6 +887,7 @@ type JobEvent<R = Record<string, unknown>> = JobStatus | Token | Ended<R>;
  *
  *     WsprocError
  *     ├── ConnectFailed    there is no connection: nobody answers, or the server turned us away
+ *     │   └── SessionLost  ... as far as the wanted `session` goes: the server does not know it
  *     ├── ConnectionLost   the connection is gone for good; `closeCode` and `reason` say why
  *     │   └── JobLost      the job's end will not come, and whether it was finished is not known
  *     ├── ProtocolError    the server broke the protocol; the connection is closed
@@ -913,6 +914,8 @@ declare class ConnectFailed extends WsprocError {
   /** Whether the same try may succeed later, with nothing changed on this side. */
   readonly retryable: boolean;
 }
+/** The server does not know the `session` that was to be taken up; `code` is `session_lost`. */
+declare class SessionLost extends ConnectFailed {}
 /**
  * The connection is gone, and was not or could not be made again. `code` is `unauthorized` where the
  * token is at fault, else `connection_lost`.
@@ -990,14 +993,14 @@ declare class Job<R = Record<string, unknown>, E = JobEvent<R>> extends TypedEve
 > {
   #private;
   readonly id: string;
-  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
-  readonly task: string;
   /** Resolves once the server took the job; rejects with JobRejected, JobLost. */
   readonly accepted: Promise<Accepted>;
   /** Resolves to the result; rejects with JobRejected, JobCancelled, JobFailed, JobLost. */
   readonly result: Promise<R>;
   /** Resolves to the terminal frame, whichever it is; rejects with JobRejected, JobLost. */
   readonly done: Promise<Ended<R>>;
+  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
+  get task(): string;
   /** The number of the last frame that came. */
   get lastSeq(): number;
   /** How often the job was submitted again because its server or its session was gone. */
@@ -1054,6 +1057,17 @@ interface ConnectOptions {
    * built-in ones, which do nothing but compute; `true` is every task, `false` none.
    */
   resubmit?: boolean | readonly string[];
+  /**
+   * Takes up the session of another client, which may have been another page's: what its
+   * `Client.session` was. Its jobs, those submitted with `on_disconnect: "keep"` above all, are then
+   * in `Client.adopted`.
+   */
+  session?: string;
+  /**
+   * The texts of that session's jobs by their ids, so that their offsets can be converted; those of
+   * the others stay in code points.
+   */
+  texts?: Readonly<Record<string, string | readonly string[]>>;
   /** How long a connection may take until the welcome, 10 s by default. */
   openTimeoutMs?: number;
   /** The constructor to use where none is global, as in Node before 22. */
@@ -1111,6 +1125,10 @@ declare class Client extends TypedEventTarget<ClientEventMap> {
   get welcome(): Welcome;
   /** The server's announcement that it will close the present connection, or null. */
   get goaway(): Goaway | null;
+  /** The secret by which the session is found again, see `connect`; as good as a password. */
+  get session(): string;
+  /** The jobs that were there when a `session` was taken up, by their ids. */
+  get adopted(): ReadonlyMap<string, Job>;
   /** Submit a text whose results are streamed. */
   process(
     fields: ProcessFields | OpenProcessFields,
@@ -1186,6 +1204,7 @@ export {
   JobLost,
   JobRejected,
   ProtocolError,
+  SessionLost,
   WsprocError,
   connect,
   utf16Offsets,

@@ -3,6 +3,7 @@
  *
  *     WsprocError
  *     ├── ConnectFailed    there is no connection: nobody answers, or the server turned us away
+ *     │   └── SessionLost  ... as far as the wanted `session` goes: the server does not know it
  *     ├── ConnectionLost   the connection is gone for good; `closeCode` and `reason` say why
  *     │   └── JobLost      the job's end will not come, and whether it was finished is not known
  *     ├── ProtocolError    the server broke the protocol; the connection is closed
@@ -41,14 +42,23 @@ class ConnectFailed extends WsprocError {
   /** Whether the same try may succeed later, with nothing changed on this side. */
   retryable;
   /** @internal */
-  constructor(
-    message,
-    { closeCode = null, retryable = false, unauthorized = false, ...options } = {},
-  ) {
-    const token = unauthorized || (closeCode !== null && UNAUTHORIZED.has(closeCode));
-    super(token ? "unauthorized" : "connect_failed", message, options);
+  constructor(message, { closeCode = null, retryable = false, code, ...options } = {}) {
+    const isForToken = closeCode !== null && UNAUTHORIZED.has(closeCode);
+    super(code ?? (isForToken ? "unauthorized" : "connect_failed"), message, options);
     this.closeCode = closeCode;
     this.retryable = retryable;
+  }
+}
+/** The server does not know the `session` that was to be taken up; `code` is `session_lost`. */
+class SessionLost extends ConnectFailed {
+  static {
+    SessionLost.prototype.name = "SessionLost";
+  }
+  /** @internal */
+  constructor(outcome) {
+    const why =
+      outcome === "epoch_changed" ? "was restarted meanwhile" : "does not know it (any more)";
+    super(`the session cannot be taken up: the server ${why}`, { code: "session_lost" });
   }
 }
 /**
@@ -534,8 +544,6 @@ function isToken(event) {
  */
 class Job extends TypedEventTarget {
   id;
-  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
-  task;
   /** Resolves once the server took the job; rejects with JobRejected, JobLost. */
   accepted;
   /** Resolves to the result; rejects with JobRejected, JobCancelled, JobFailed, JobLost. */
@@ -555,6 +563,7 @@ class Job extends TypedEventTarget {
   #toldChars = 0;
   #gapAllowed = false;
   #attached = false;
+  #task;
   #lastSeq = 0;
   #restarts = 0;
   #over = false;
@@ -563,12 +572,20 @@ class Job extends TypedEventTarget {
   constructor(id, task, texts, desk) {
     super();
     this.id = id;
-    this.task = task;
+    this.#task = task;
     this.accepted = this.#accepted.promise;
     this.result = this.#result.promise;
     this.done = this.#done.promise;
     this.#desk = desk;
     this.texts = new JobTexts(texts);
+  }
+  /** The task: `process`, `batch`, `generate` or one that the deployment added. */
+  get task() {
+    return this.#task;
+  }
+  /** @internal Learn the task of a job that another client submitted. */
+  set task(task) {
+    this.#task = task;
   }
   /** The number of the last frame that came. */
   get lastSeq() {
@@ -915,7 +932,7 @@ class Link {
   #authorize() {
     if (this.#token === undefined) {
       const message = `${this.#dialer.url} asks for a token; give one as the option token`;
-      this.fail(new ConnectFailed(message, { unauthorized: true }), false);
+      this.fail(new ConnectFailed(message, { code: "unauthorized" }), false);
     } else {
       this.send({ type: "auth", token: this.#token });
     }
@@ -982,8 +999,8 @@ class Link {
     const why = reason || this.#words || (code === 1006 ? "nobody answers there" : "it was closed");
     const message = `cannot connect to ${this.#dialer.url}: ${why} (${refused ?? code})`;
     const returns = mayReturn(code) && !refused;
-    const unauthorized = refused === "401";
-    const failed = { closeCode: code, retryable: returns, unauthorized };
+    const token = refused === "401" ? { code: "unauthorized" } : {};
+    const failed = { closeCode: code, retryable: returns, ...token };
     this.#end(new ConnectFailed(message, failed), returns);
   }
   #end(error, returns) {
@@ -1044,21 +1061,26 @@ class Keeper {
   #dialer;
   #ledger;
   #backoff;
+  #adoption;
   #tell;
   #opened = deferred();
   #closed = deferred();
   #link = null;
-  #session = null;
+  /** The secret by which the session is found again; empty before there is one. */
+  session = "";
+  /** The jobs that were there when another client's session was taken up. */
+  adopted = new Map();
   #ready = false;
   #closing = false;
   #refreshed = false;
   #lost = null;
   #resumeTimer;
   #hurry = () => {};
-  constructor(dialer, ledger, reconnect, tell) {
+  constructor(dialer, ledger, reconnect, adoption, tell) {
     this.#dialer = dialer;
     this.#ledger = ledger;
     this.#backoff = reconnect && new Backoff(reconnect);
+    this.#adoption = adoption;
     this.#tell = tell;
   }
   /** Resolves after the first welcome. */
@@ -1128,7 +1150,7 @@ class Keeper {
   }
   /** Return how long to wait before the next connection, null where there is to be none. */
   #delayAfter(end) {
-    if (this.over || this.#closing || !this.#backoff || this.#session === null) return null;
+    if (this.over || this.#closing || !this.#backoff || !this.session) return null;
     return this.#comesBack(end) ? this.#backoff.next(performance.now(), Math.random()) : null;
   }
   #comesBack({ error, returns }) {
@@ -1160,14 +1182,15 @@ class Keeper {
   #welcomed(frame) {
     this.welcome = frame;
     this.goaway = null;
-    if (this.#session === null) {
-      this.#session = frame.session;
+    if (!this.session && !this.#adoption) {
+      this.session = frame.session;
       this.#stand(null);
       return this.#opened.resolve();
     }
+    const session = this.session || (this.#adoption?.session ?? "");
     const most = Math.floor(frame.limits.max_frame_bytes / 2 / BYTES_OF_AN_ID);
     const after = this.#ledger.after(most);
-    this.#link?.send({ type: "resume", session: this.#session, after });
+    this.#link?.send({ type: "resume", session, after });
     this.#resumeTimer = setTimeout(() => {
       const silent = new ConnectFailed("the server did not answer `resume`", { retryable: true });
       this.#link?.fail(silent, true);
@@ -1185,14 +1208,25 @@ class Keeper {
     const lost = this.#lost ?? new ConnectionLost(1006);
     const now = performance.now();
     clearTimeout(this.#resumeTimer);
+    if (!this.session) return this.#adopt(reply);
     if (reply?.outcome === "ok") {
       this.#carryOut(this.#ledger.resumed(reply.jobs ?? {}, lost, now));
       this.#stand(true);
     } else {
-      this.#session = this.welcome?.session ?? null;
+      this.session = this.welcome?.session ?? "";
       this.#carryOut(this.#ledger.forgotten(lost, now));
       this.#stand(false);
     }
+  }
+  #adopt(reply) {
+    const { session, make } = this.#adoption;
+    if (reply?.outcome !== "ok") {
+      return this.#link?.fail(new SessionLost(reply?.outcome ?? "unknown_session"), false);
+    }
+    this.session = session;
+    this.adopted = this.#ledger.adopt(reply.jobs ?? {}, make);
+    this.#stand(true);
+    this.#opened.resolve();
   }
   #stand(resumed) {
     this.#ready = true;
@@ -1239,13 +1273,16 @@ class Entry {
   /** When the first one was: the job's `timeout_ms` counts from there. */
   acceptedAt = null;
   repeatedAt = 0;
+  /** Whether it was another client's: what was submitted is not known, so it is not run again. */
+  adopted;
   /** The end that the server gave the job by itself, held back while it may be run again. */
   stopped = null;
   /** Resolves when the last piece of input is taken: they go one after the other. */
   feeding = Promise.resolve();
   #fields;
-  constructor(job, frame) {
+  constructor(job, frame, adopted = false) {
     this.job = job;
+    this.adopted = adopted;
     this.wireId = job.id;
     this.frame = frame;
     this.#fields = frame;
@@ -1266,7 +1303,8 @@ class Entry {
    */
   isRepeatable(tasks) {
     const { task, unwanted, restarts } = this.job;
-    return tasks.has(task) && !this.#fields.live && !unwanted && restarts < MAX_RESTARTS;
+    const mayRun = tasks.has(task) && !this.#fields.live && !this.adopted;
+    return mayRun && !unwanted && restarts < MAX_RESTARTS;
   }
   /** Begin another run of the job, and return its submit. */
   rewind(now) {
@@ -1480,7 +1518,12 @@ class Ledger {
   }
   #accept(frame, now) {
     const entry = this.entries.find(frame.id);
-    if (!entry || entry.accepted) return NOTHING; // or a replayed one
+    if (!entry) return NOTHING;
+    if (entry.accepted) {
+      // One that is sent again; of an adopted job it is the first that is seen.
+      if (frame.seq === entry.job.lastSeq + 1) entry.job.accept({ ...frame, id: entry.job.id });
+      return NOTHING;
+    }
     if (frame.seq !== 1 && !frame.duplicate) {
       throw new ProtocolError(`job ${frame.id}: accepted must be frame 1, it is ${frame.seq}`);
     }
@@ -1579,6 +1622,19 @@ class Ledger {
     const live = accepted.map((entry) => [entry.wireId, entry.job.lastSeq]);
     const ended = [...this.#ended].reverse();
     return Object.fromEntries([...live, ...ended].slice(0, most)); // any name is an own property
+  }
+  /**
+   * Take over the jobs of a session that another client had; they are told from the start. `make`
+   * makes a job of an id.
+   */
+  adopt(known, make) {
+    for (const [id, { recovered }] of Object.entries(known)) {
+      const entry = new Entry(make(id), { type: "", id }, true);
+      this.entries.add(entry);
+      if (recovered) entry.accepted = true;
+      else expectGap(entry);
+    }
+    return new Map([...this.entries].map(({ job }) => [job.id, job]));
   }
   /** The session goes on; return what is to be sent again. */
   resumed(known, lost, now) {
@@ -1694,16 +1750,21 @@ class Client extends TypedEventTarget {
     this.#ledger = new Ledger(repeat, reconnect !== false);
     this.#feeder = new Feeder(this.#ledger, this.#ask);
     const policy = reconnect === true ? {} : reconnect || null;
-    this.#keeper = new Keeper(dialer, this.#ledger, policy, (state) => {
+    this.#keeper = new Keeper(dialer, this.#ledger, policy, this.#adoption(options), (state) => {
       this.dispatchEvent(new CustomEvent("state", { detail: state }));
     });
     this.closed = this.#keeper.closed;
     if (signal?.aborted) this.#keeper.finish(signal.reason);
     else this.#begin(signal);
   }
-  /** @internal Resolves after the first welcome. */
-  get opened() {
-    return this.#keeper.opened;
+  /** @internal Wait for the first welcome, and for the jobs of a session that is taken up. */
+  async opened() {
+    await this.#keeper.opened;
+    if (!this.adopted.size) return;
+    for (const { id, task } of await this.jobs()) {
+      const job = this.adopted.get(id);
+      if (job) job.task = task;
+    }
   }
   /** Where the connection stands; each change is a `state` event, with this as its `detail`. */
   get state() {
@@ -1716,6 +1777,14 @@ class Client extends TypedEventTarget {
   /** The server's announcement that it will close the present connection, or null. */
   get goaway() {
     return this.#keeper.goaway;
+  }
+  /** The secret by which the session is found again, see `connect`; as good as a password. */
+  get session() {
+    return this.#keeper.session;
+  }
+  /** The jobs that were there when a `session` was taken up, by their ids. */
+  get adopted() {
+    return this.#keeper.adopted;
   }
   // --- jobs --------------------------------------------------------------------------------------
   /** Submit a text whose results are streamed. */
@@ -1782,6 +1851,11 @@ class Client extends TypedEventTarget {
   /** While the client waits to connect again: do it now, as on a button or when a network is back. */
   retryNow = () => this.#keeper.hurry();
   // --- inside ------------------------------------------------------------------------------------
+  #adoption({ session, texts = {} }) {
+    if (session === undefined) return null;
+    const textsOf = (id) => (Object.hasOwn(texts, id) ? [texts[id] ?? []].flat() : []);
+    return { session, make: (id) => new Job(id, "", textsOf(id), this.#desk) };
+  }
   #begin(signal) {
     const abort = () => this.#keeper.finish(signal?.reason);
     signal?.addEventListener("abort", abort);
@@ -1841,7 +1915,7 @@ async function connect(url, options = {}) {
   const address = url ?? globalThis.location?.origin;
   if (address === undefined) throw new TypeError("connect needs an address: ws://HOST:PORT");
   const client = new Client(String(address), options);
-  await client.opened;
+  await client.opened();
   return client;
 }
 function dialerOf(url, options) {
@@ -1873,6 +1947,7 @@ export {
   JobLost,
   JobRejected,
   ProtocolError,
+  SessionLost,
   WsprocError,
   connect,
   utf16Offsets,

@@ -110,6 +110,8 @@ export function listening(client: Client): void {
   job.addEventListener("token", ({ detail }) => console.log(detail.words));
   client.addEventListener("state", ({ detail }) => show(detail), { once: true });
   client.retryNow();
+  sessionStorage.setItem("wsproc", client.session);
+  for (const [id, kept] of client.adopted) kept.done.then(({ status }) => console.log(id, status));
 }
 
 function show({ phase, tries, delayMs, resumed }: ConnectionState): void {
