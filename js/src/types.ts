@@ -32,6 +32,7 @@ import type {
   SentimentComplete,
   SentimentProcessing,
   SentimentProgress,
+  Snapshot,
   StageError,
   Started,
   SummarizationComplete,
@@ -39,17 +40,6 @@ import type {
   SummarizationProgress,
   Token,
 } from "./frames.js";
-
-/** Where a live job stands; it stands for every frame up to its own number. */
-export interface Snapshot {
-  type: "status";
-  status: "snapshot";
-  id: string;
-  seq: number;
-  replay?: boolean;
-  state: "queued" | "running" | "cancelling";
-  partial_result: Record<string, unknown>;
-}
 
 /** A submit of any task, as it is sent. */
 export interface Submit {

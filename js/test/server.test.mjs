@@ -148,7 +148,6 @@ test("a deadline fails the job", async () => {
 // --- the network ---------------------------------------------------------------------------------
 
 test("a cut network: the job goes on where it was, whole and without a doubled event", async (t) => {
-  if (!client.welcome.resume_s) return t.skip("this server keeps no sessions");
   const network = await Network.to(new URL(WSPROC_URL).port);
   t.after(() => network.close());
   const far = await open(network.url);

@@ -20,6 +20,9 @@ START = """async (options) => {
   window.states = [];
   window.client = await connect(location.origin, { reconnect: { firstDelayMs: 10 }, ...options });
   client.addEventListener("state", ({ detail }) => states.push([detail.phase, detail.resumed]));
+  window.until = async (condition) => {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
   return client.welcome.protocol;
 }"""
 GENERATE = """() => {
@@ -44,12 +47,17 @@ async def started(open_page, port: int, **options: Any) -> Page:
     return page
 
 
+async def until(page: Page, condition: str) -> None:
+    """Wait for a condition. Playwright's own way needs what the page's policy forbids."""
+    await page.evaluate(f"until(() => {condition})")
+
+
 async def generating(page: Page, engine: FakeEngine) -> FakeCall:
     """Begin a generation of which one token came, and return the engine's end of it."""
     await page.evaluate(GENERATE)
     call = await engine.calls.get()
     call.delta(text="a")
-    await page.wait_for_function("told === 'a'")
+    await until(page, "told === 'a'")
     return call
 
 
@@ -129,12 +137,12 @@ async def test_a_cut_network_leaves_the_text_whole_and_no_event_doubled(open_pag
         call = await generating(page, engine)
         for _ in range(2):
             wires.cut()
-            await page.wait_for_function("states.at(-1)?.[0] === 'reconnecting'")
+            await until(page, "states.at(-1)?.[0] === 'reconnecting'")
             call.delta(text="b")
             call.delta(text="c")
             wires.mend()
-            await page.wait_for_function("states.at(-1)[0] === 'open'")
-        await page.wait_for_function("told === 'abcbc'")
+            await until(page, "states.at(-1)[0] === 'open'")
+        await until(page, "told === 'abcbc'")
         call.delta(text="d")
         complete(call, "abcbcd")
         assert await page.evaluate("ended") == "completed"
@@ -199,7 +207,7 @@ async def test_a_session_that_is_taken_up_elsewhere_ends_the_client_here(open_pa
 async def test_a_restarted_server_runs_the_job_again_and_the_page_sees_one(open_page):
     """What was told goes on where it was, and nothing is told twice."""
     engine = FakeEngine()
-    async with serving(engine) as server:
+    async with serving(engine, drain_s=0.1) as server:
         page = await started(open_page, server.port)
         await generating(page, engine)
         port = server.port
@@ -223,14 +231,14 @@ async def test_the_example_survives_a_restart_and_can_be_stopped(open_page):
     """examples/client.html, a page of another origin that imports the client from the server."""
     engine = FakeEngine()
     with static(ROOT / "examples") as origin:
-        async with serving(engine, origins=(origin,)) as server:
+        async with serving(engine, origins=(origin,), drain_s=0.1) as server:
             address, port = server.url.replace("ws://", "http://"), server.port
             page = (await open_page(f"{origin}/client.html?{address}")).page
             await page.click("#write")
             (await engine.calls.get()).delta(text=" upon a hill")
             await expect(page.locator("#text")).to_have_text("The old house stood upon a hill")
         again = FakeEngine()
-        async with serving(again, origins=(origin,), port=port):
+        async with serving(again, origins=(origin,), port=port, drain_s=0.1):
             call = await again.calls.get()
             call.delta(text=" upon a hill, alone")
             await expect(page.locator("#text")).to_have_text(

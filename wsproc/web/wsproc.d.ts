@@ -113,7 +113,7 @@ type ServerFrame =
   | EntitiesProcessing
   | EntitiesComplete
   | StageError
-  | Snapshot$1
+  | Snapshot
   | CustomStatus
   | Token
   | Completed
@@ -810,7 +810,7 @@ interface StageError {
  * Where a live job stands, for a client that comes back when the frames it missed are not kept
  * any more. It stands for every frame up to its own `seq`.
  */
-interface Snapshot$1 {
+interface Snapshot {
   type: "status";
   id: string;
   seq: number;
@@ -835,16 +835,6 @@ interface Token {
 
 /** What users name: the frames of the schema, put together by what they are for. */
 
-/** Where a live job stands; it stands for every frame up to its own number. */
-interface Snapshot {
-  type: "status";
-  status: "snapshot";
-  id: string;
-  seq: number;
-  replay?: boolean;
-  state: "queued" | "running" | "cancelling";
-  partial_result: Record<string, unknown>;
-}
 /** A submit as its caller gives it: `type` is added, and `id` where it is left out. */
 type Fields<S> = S extends unknown ? Omit<S, "type"> : never;
 type ProcessFields = Fields<Process>;
@@ -1281,7 +1271,7 @@ export type {
   SentimentProgress,
   SentimentResult,
   ServerFrame,
-  Snapshot$1 as Snapshot,
+  Snapshot,
   StageError,
   Started,
   SubmitOptions,
