@@ -88,7 +88,7 @@ def test_reconnecting_py_survives_a_restart():
     thread = LoopThread()
 
     async def started(port: int) -> Server:
-        server = fake_server(FakeEngine(answers=slowly), port=port)
+        server = fake_server(FakeEngine(answers=slowly), port=port, drain_s=0)
         await server.start()
         return server
 
