@@ -106,8 +106,9 @@ async def _send_on(wire: Wire) -> None:
         return
 
 
-async def test_a_flood_of_websocket_pings_is_cut():
-    """The library would answer each of them, read or not; a neighbour feels nothing."""
+@pytest.mark.parametrize("verb", ["ping", "pong"])
+async def test_a_flood_of_websocket_pings_or_pongs_is_cut(verb: str):
+    """The library would take each of them, read or not; a neighbour feels nothing."""
     async with (
         serving(FakeEngine()) as server,
         connected(server) as other,
@@ -115,7 +116,7 @@ async def test_a_flood_of_websocket_pings_is_cut():
     ):
         try:
             for _ in range(20 * int(CONTROL_FRAMES_BURST)):
-                await flood.socket.ping()
+                await getattr(flood.socket, verb)()
         except ConnectionClosed:
             pass
         assert await flood.closed() == 4429

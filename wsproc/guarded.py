@@ -26,8 +26,6 @@ CONTROL_FRAMES_BURST = 500.0
 PARTING_S = 2.0
 """How long a failed peer has to read why."""
 
-_CONTROL = (Opcode.PING, Opcode.PONG)
-
 
 class GuardedSocket(ServerConnection):
     """A server's end of one socket; `met` is what the gate said of it."""
@@ -39,7 +37,7 @@ class GuardedSocket(ServerConnection):
         super().__init__(*args, **options)
         self.met: Welcome = "welcome"
         self._gate = gate
-        self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_BURST)
+        self._control: TokenBucket | None = None
         self._host: str | None = None
         self._failed = False
 
@@ -59,12 +57,20 @@ class GuardedSocket(ServerConnection):
 
     def process_event(self, event: Event) -> None:
         """Take an event as the library does, but no more than so many control frames."""
-        if isinstance(event, Frame) and event.opcode in _CONTROL:
+        if isinstance(event, Frame) and self._was_not_asked_for(event):
             if self._failed:
                 return
+            if self._control is None:  # most sockets never need one
+                self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_BURST)
             if self._control.take(1, self.loop.time()):
                 self._fail()
         super().process_event(event)
+
+    def _was_not_asked_for(self, frame: Frame) -> bool:
+        """Whether a frame is a ping, or a pong that answers none of ours."""
+        if frame.opcode is Opcode.PONG:
+            return bytes(frame.data) not in self.pending_pings
+        return frame.opcode is Opcode.PING
 
     def forget_handshake(self) -> None:
         """Let go of the headers, 3 KiB and maybe a token, of a connection that may idle for days.

@@ -70,20 +70,29 @@ _ABUSE = Admittance("abuse")
 
 
 class MessageRate:
-    """The messages of one connection: `rate` a second, `burst` at once; no limit if `rate` is 0."""
+    """The messages of one connection: `rate` a second, `burst` at once; no limit if `rate` is 0.
 
-    __slots__ = ("_messages", "_patience")
+    The buckets are made when they are needed: most connections send nothing, or never too much.
+    """
+
+    __slots__ = ("_burst", "_messages", "_patience", "_rate")
 
     def __init__(self, rate: float, burst: float) -> None:
-        self._messages = TokenBucket(rate, max(burst, 1)) if rate else None
-        self._patience = TokenBucket(rate * PATIENCE_RATE, rate * PATIENCE_S) if rate else None
+        self._rate = rate
+        self._burst = burst
+        self._messages: TokenBucket | None = None
+        self._patience: TokenBucket | None = None
 
     def admit(self, size: int, now: float) -> Admittance:
         """Say what becomes of a message of `size` bytes."""
-        if self._messages is None or self._patience is None:
+        if not self._rate:
             return _TAKEN
+        if self._messages is None:
+            self._messages = TokenBucket(self._rate, max(self._burst, 1))
         cost = max(1.0, size / BYTES_A_TOKEN)
         wait = self._messages.take(cost, now)
         if wait == 0:
             return _TAKEN
+        if self._patience is None:
+            self._patience = TokenBucket(self._rate * PATIENCE_RATE, self._rate * PATIENCE_S)
         return _ABUSE if self._patience.take(cost, now) else Admittance("refused", wait)

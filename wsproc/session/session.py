@@ -165,14 +165,13 @@ class Session:
 
     def submit(self, request: Submit, now: float) -> list[Action]:
         """Register a job and queue `accepted`, or queue `rejected`."""
-        body = digest(request)
         if request.id is not None and self._is_taken(request.id):
-            return self._answer_again(request.id, body)
+            return self._answer_again(request.id, digest(request))
         error = self._objection(request, now)
         if error is not None:
             return self._reject(request.id, error)
         self.offer.tell(JobAccepted(request.type))
-        return [Start(self._accept(request, body, now))]
+        return [Start(self._accept(request, digest(request), now))]
 
     def _is_taken(self, job_id: str) -> bool:
         """Whether an id names a live job, a result that is kept, or frames that still wait."""
