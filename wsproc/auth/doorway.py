@@ -78,16 +78,14 @@ class Doorway:
 def _explain(bad: BadFrame) -> Error:
     """Say what is wrong with a message that may have been meant as `auth`; else ask for one."""
     regarding = bad.regarding
-    means_auth = regarding is None or regarding.type in (None, "auth")
-    if not means_auth:
-        return _unauthorized(regarding)
-    return _error(bad.error) if regarding is None else _error(bad.error, regarding)
+    if regarding is None or regarding.type in (None, "auth"):
+        return _error(bad.error, regarding)
+    return _unauthorized(regarding)
 
 
 def _unauthorized(regarding: Regarding | None) -> Error:
     message = "this server wants a token first; send it in a frame of the type auth"
-    error = error_info(ErrorCode.UNAUTHORIZED, message)
-    return _error(error) if regarding is None else _error(error, regarding)
+    return _error(error_info(ErrorCode.UNAUTHORIZED, message), regarding)
 
 
 def _error(error: ErrorInfo, regarding: Regarding | None = None) -> Error:
