@@ -3,6 +3,8 @@
 import secrets
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsproc.sessions import Sessions
 
@@ -85,3 +87,42 @@ def test_the_newcomer_itself_may_have_to_go():
     sessions, tokens = make("a", most=0)
     assert sessions.detach(tokens["a"], vacant=False) == ["a"]
     assert sessions.detach(tokens["a"], vacant=False) == []
+
+
+def test_who_left_most_gives_way():
+    """One principal cannot push the others' sessions out, however many it leaves."""
+    sessions: Sessions[str] = Sessions("an-epoch", 3)
+    tokens = {}
+    for name in ("ada-1", "grace-1", "grace-2", "grace-3", "grace-4"):
+        tokens[name] = sessions.token(secrets.token_urlsafe(24))
+        sessions.add(tokens[name], name, principal=name.partition("-")[0])
+    for name in ("ada-1", "grace-1", "grace-2"):
+        assert sessions.detach(tokens[name], vacant=False) == []
+    assert sessions.detach(tokens["grace-3"], vacant=False) == ["grace-1"]
+    assert sessions.detach(tokens["grace-4"], vacant=False) == ["grace-2"]
+    assert sessions.find(tokens["ada-1"], "ada") == "ada-1"
+
+
+@given(
+    st.integers(0, 3),
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["detach", "vacant", "attach"]))),
+)
+def test_never_more_are_left_than_may_be(most: int, steps: list[tuple[str, str]]):
+    """Under any history; who has a connection is never let go of."""
+    sessions: Sessions[str] = Sessions("an-epoch", most)
+    tokens = {name: sessions.token(secrets.token_urlsafe(24)) for name in "abcdef"}
+    for name, token in tokens.items():
+        sessions.add(token, name, principal="one" if name < "d" else "other")
+    attached = set(tokens)
+    for name, step in steps:
+        if sessions.find(tokens[name], "one" if name < "d" else "other") != name:
+            continue
+        if step == "attach":
+            sessions.attach(tokens[name])
+            attached.add(name)
+        else:
+            attached.discard(name)
+            assert not set(sessions.detach(tokens[name], vacant=step == "vacant")) & attached
+        assert sessions.detached <= most
+        assert attached <= set(sessions)
+        assert len(sessions) == len(attached) + sessions.detached

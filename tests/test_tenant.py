@@ -20,29 +20,23 @@ def test_tasks_that_may_be_submitted():
 
 
 def test_the_jobs_of_a_principal_are_counted_over_its_sessions():
-    """And apart from the others'; the refusal says when to come again."""
-    tenants = Tenants(2, lambda principal: None)
+    """And apart from the others'."""
+    tenants = Tenants(2)
     first, second, other = tenants.of("alice"), tenants.of("alice"), tenants.of("bob")
     first.take()
-    assert second.too_many(70) is None
+    assert second.too_many() is None
     second.take()
     for one in (first, second):
-        refused = one.too_many(70)
-        assert refused is not None
-        assert (refused.code, refused.retryable, refused.retry_after_ms) == (
-            "too_many_jobs",
-            True,
-            70,
-        )
-        assert "2 jobs of yours" in refused.message
-    assert other.too_many(70) is None
+        assert one.too_many() == "2 jobs of yours are running in all; wait for one to end"
+    assert other.too_many() is None
     first.give_back()
-    assert second.too_many(70) is None
+    assert second.too_many() is None
 
 
 def test_everybody_without_a_name_has_no_limit():
     """On a server that asks for no token nobody stands for all."""
-    nobody = Tenants(1, lambda principal: None).of("")
+    nobody = Tenants(1, lambda principal: frozenset()).of("")
     nobody.take()
-    assert nobody.too_many(70) is None
+    assert nobody.too_many() is None
+    assert nobody.forbids("process") is None
     assert Tenant().forbids("process") is None

@@ -14,6 +14,7 @@ from wsproc.session import Offer, Session, TakeUp
 from wsproc.sessions import Sessions
 from wsproc.tasks import TaskRegistry
 from wsproc.tasks.context import Caller
+from wsproc.tenant import Tenants
 
 
 class Lobby:
@@ -26,6 +27,7 @@ class Lobby:
         engine: Caller,
         registry: TaskRegistry,
         config: ServerConfig,
+        tenants: Tenants | None = None,
     ) -> None:
         self.sessions: Sessions[Host] = Sessions(offer.epoch, config.max_detached_sessions)
         self.budget = ReplayBudget(config.replay_total_bytes)
@@ -34,6 +36,7 @@ class Lobby:
         self._engine = engine
         self._registry = registry
         self._config = config
+        self._tenants = tenants or Tenants()
 
     def __repr__(self) -> str:
         return f"<Lobby {self.sessions!r}, {self.budget!r}>"
@@ -52,6 +55,7 @@ class Lobby:
             self._admission,
             Outbox(self._config.outbox_bytes),
             ReplayLog(self._config.replay_bytes, self.budget),
+            self._tenants.of(principal),
         )
         host = Host(session, self._engine, self._registry, on_over=self._forget)
         self.sessions.add(token, host, principal)

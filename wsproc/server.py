@@ -40,6 +40,7 @@ from wsproc.observe import Metrics
 from wsproc.probe import Prober
 from wsproc.session import Offer
 from wsproc.tasks import TaskRegistry, default_registry
+from wsproc.tenant import Tenants
 from wsproc.tls import LiveTls
 
 if TYPE_CHECKING:
@@ -101,7 +102,15 @@ class Server:
             unavailable=self.engine.unavailable,
             tell=self._tell,
         )
-        self.lobby = Lobby(self._offer, self.admission, self.engine, self.registry, self.config)
+        self._tenants = Tenants(self.config.max_jobs_per_principal, self.config.auth.may_submit)
+        self.lobby = Lobby(
+            self._offer,
+            self.admission,
+            self.engine,
+            self.registry,
+            self.config,
+            self._tenants,
+        )
         self.metrics.count_sessions(self.lobby)
         self._prober = Prober(
             self.engine, self.config.probe_s, self.config.probe_timeout_s, self._tell
@@ -308,7 +317,15 @@ class Server:
         clients = Clients(
             config.max_jobs_per_connection, config.messages_per_s, config.message_burst
         )
-        desk = Desk(config, self._offer, self.admission, self.engine, self.registry, clients)
+        desk = Desk(
+            config,
+            self._offer,
+            self.admission,
+            self.engine,
+            self.registry,
+            clients,
+            self._tenants,
+        )
         return Face(
             desk,
             config,

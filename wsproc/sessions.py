@@ -5,13 +5,14 @@
 - A token names the epoch that it was made in, so a client can tell a server that was restarted
   (`epoch_changed`: submit again) from a session that has gone (`unknown_session`).
 - Sessions without a connection are bounded in number: over it those with nothing to come back for
-  give way first, then those that were left longest ago.
+  give way first, then those that were left longest ago, of the principal who has left most. So
+  nobody can push others' sessions out by leaving many.
 """
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
@@ -41,6 +42,7 @@ class Sessions(Generic[H]):
         self.max_detached = max_detached
         self._entries: dict[str, _Entry[H]] = {}
         self._detached: OrderedDict[str, None] = OrderedDict()
+        self._left: Counter[str] = Counter()
         self._vacant: OrderedDict[str, None] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -80,8 +82,13 @@ class Sessions(Generic[H]):
 
     def attach(self, token: str) -> None:
         """Note that a session has a connection."""
-        self._detached.pop(token, None)
         self._vacant.pop(token, None)
+        if token in self._detached:
+            del self._detached[token]
+            principal = self._entries[token].principal
+            self._left[principal] -= 1
+            if not self._left[principal]:
+                del self._left[principal]
 
     def detach(self, token: str, *, vacant: bool) -> list[H]:
         """Note that a session has no connection; return the hosts of those that give way for it.
@@ -90,10 +97,23 @@ class Sessions(Generic[H]):
         """
         if token not in self._entries:
             return []
-        (self._vacant if vacant else self._detached)[token] = None
-        over = self.detached - self.max_detached
-        leaving = [*self._vacant, *self._detached][:over] if over > 0 else []
-        return [self.drop(one) for one in leaving]
+        self.attach(token)
+        if vacant:
+            self._vacant[token] = None
+        else:
+            self._detached[token] = None
+            self._left[self._entries[token].principal] += 1
+        leaving = []
+        while self.detached > self.max_detached:
+            leaving.append(self.drop(self._next_to_leave()))
+        return leaving
+
+    def _next_to_leave(self) -> str:
+        if self._vacant:
+            return next(iter(self._vacant))
+        most = max(self._left.values())
+        crowds = {principal for principal, count in self._left.items() if count == most}
+        return next(one for one in self._detached if self._entries[one].principal in crowds)
 
     def drop(self, token: str) -> H:
         """Forget a session and return its host."""

@@ -28,12 +28,11 @@ class Tenant:
         message = f"you may not submit {task}; you may submit {may}"
         return error_info(ErrorCode.FORBIDDEN, message, path="type")
 
-    def too_many(self, retry_after_ms: int) -> ErrorInfo | None:
-        """Return why no further job may be submitted now; None where one may."""
+    def too_many(self) -> str | None:
+        """Return in words why no further job may be submitted now; None where one may."""
         if not self.jobs.full(self.principal):
             return None
-        message = f"{self.jobs.most} jobs of yours are running in all; wait for one to end"
-        return error_info(ErrorCode.TOO_MANY_JOBS, message, retry_after_ms=retry_after_ms)
+        return f"{self.jobs.most} jobs of yours are running in all; wait for one to end"
 
     def take(self) -> None:
         """Count a job that was accepted."""
@@ -45,17 +44,26 @@ class Tenant:
 
 
 class Tenants:
-    """Makes tenants; `tasks_of` says what a principal may submit, None for everything."""
+    """Makes tenants. Each may have `max_jobs` jobs, 0 for no limit; `tasks_of` says what it may
+    submit, None for everything.
+    """
 
-    def __init__(self, max_jobs: int, tasks_of: Callable[[str], frozenset[str] | None]) -> None:
+    def __init__(
+        self,
+        max_jobs: int = 0,
+        tasks_of: Callable[[str], frozenset[str] | None] = lambda principal: None,
+    ) -> None:
         self._jobs = Quota(max_jobs)
         self._tasks_of = tasks_of
+        self._nobody = Tenant(jobs=self._jobs)
 
     def __repr__(self) -> str:
         return f"<Tenants {self._jobs!r}>"
 
     def of(self, principal: str) -> Tenant:
-        """Return what a session of a principal is to know."""
+        """Return what a session of a principal is to know; nobody in particular may do all."""
+        if not principal:
+            return self._nobody
         return Tenant(principal, self._tasks_of(principal), self._jobs)
 
 

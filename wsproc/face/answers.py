@@ -50,7 +50,8 @@ class Answer(Response):
         """Answer one request, as ASGI has it."""
         transport = scope.get("state", {}).get(TRANSPORT)
         patience = None if transport is None else Patience(transport, self._send_timeout_s)
-        async with self._desk.open(self._request, self._client) as exchange:
+        principal = self._peer.principal or ""
+        async with self._desk.open(self._request, self._client, principal) as exchange:
             gone = asyncio.create_task(_gone(receive))
             gone.add_done_callback(lambda _: exchange.stop(StopReason.DISCONNECT))
             try:

@@ -23,6 +23,7 @@ from wsproc.runner import Runner
 from wsproc.session import Action, JobAction, Offer, Session
 from wsproc.tasks import TaskRegistry
 from wsproc.tasks.context import Caller
+from wsproc.tenant import Tenants
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Desk:
     engine: Caller
     registry: TaskRegistry
     clients: Clients
+    tenants: Tenants = field(default_factory=Tenants)
     _count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _open: set[Exchange] = field(default_factory=set)
     _draining: bool = False
@@ -46,14 +48,23 @@ class Desk:
     def __repr__(self) -> str:
         return f"<Desk {len(self._open)} exchanges>"
 
-    def open(self, request: Submit, client: str) -> Exchange:
-        """Submit a job; raise `Refused` where it is not taken. Use the result with `async with`."""
+    def open(self, request: Submit, client: str, principal: str = "") -> Exchange:
+        """Submit a job of a client, in the name of a principal where a token named one.
+
+        Raises `Refused` where it is not taken. Use the result with `async with`.
+        """
         objection = self.clients.objection(client)
         if objection is not None:
             self.offer.tell(JobRejected(objection.code))
             raise Refused(objection)
         # The client's name in place of a secret: nobody can come back for this session.
-        session = Session(client, self.offer, self.admission, Outbox(self.config.outbox_bytes))
+        session = Session(
+            client,
+            self.offer,
+            self.admission,
+            Outbox(self.config.outbox_bytes),
+            tenant=self.tenants.of(principal),
+        )
         session.draining = self._draining
         exchange = Exchange(self, session, client)
         exchange.submit(request.model_copy(update={"id": f"request-{next(self._count)}"}))

@@ -13,21 +13,24 @@ from wsproc.job import Job, JobEvent, JobState, StopReason
 from wsproc.replay import Ended, ReplayLog
 from wsproc.session.snapshots import ended_info, live_info
 from wsproc.session.submits import kind
+from wsproc.tenant import Tenant
 
 REMEMBERED_ENDS = 1000
 """How many ended jobs a session remembers by their final status, for late cancels."""
 
 
 class Book:
-    """The jobs of one session, `owner`; `admission` counts those of all sessions.
+    """The jobs of one session, `owner`; `admission` counts those of all sessions, `tenant` those
+    of its principal.
 
     The log knows a job from its `accepted` on until its result is forgotten, and so its id is taken
     for that long.
     """
 
-    def __init__(self, owner: str, admission: Admission, log: ReplayLog) -> None:
+    def __init__(self, owner: str, admission: Admission, log: ReplayLog, tenant: Tenant) -> None:
         self.live: dict[str, Job] = {}
         self.log = log
+        self.tenant = tenant
         self._owner = owner
         self._admission = admission
         self._remembered: OrderedDict[str, FinalStatus] | None = None
@@ -35,13 +38,18 @@ class Book:
 
     def objection(self, request: Submit, most: int, now: float) -> ErrorInfo | None:
         """Return why there is no room for a job now; a session may have `most` live ones."""
-        if len(self.live) >= most:
-            message = f"{most} jobs are running on this connection; wait for one to end"
+        too_many = self._too_many(most)
+        if too_many is not None:
             turn_ms = self._admission.next_turn_ms(kind(request), request.priority, now)
-            return error_info(ErrorCode.TOO_MANY_JOBS, message, retry_after_ms=turn_ms)
+            return error_info(ErrorCode.TOO_MANY_JOBS, too_many, retry_after_ms=turn_ms)
         timeout_s = None if request.timeout_ms is None else request.timeout_ms / 1000
         priority = request.priority
         return self._admission.objection(self._owner, kind(request), priority, timeout_s, now)
+
+    def _too_many(self, most: int) -> str | None:
+        if len(self.live) >= most:
+            return f"{most} jobs are running on this connection; wait for one to end"
+        return self.tenant.too_many()
 
     def enter(
         self, request: Submit, digest: bytes, intake: Intake | None, now: float
@@ -53,6 +61,7 @@ class Book:
         name = request.id or self._new_id()
         job = Job(name, request, accepted_at=now, digest=digest, intake=intake)
         self.live[job.id] = job
+        self.tenant.take()
         if self._remembered is not None:
             self._remembered.pop(job.id, None)
         whole = intake is None
@@ -78,6 +87,7 @@ class Book:
     def end(self, job: Job, status: FinalStatus, timing: Timing, now: float) -> None:
         """Note that a job is over: its slot is free, its result is kept."""
         del self.live[job.id]
+        self.tenant.give_back()
         job.apply(JobEvent.END)
         self.log.end(job.id, Ended(job.request.type, status, job.digest, at=now))
         if status == "completed" and job.intake is None:

@@ -49,6 +49,7 @@ from wsproc.session.feeds import feed, too_late
 from wsproc.session.offer import Offer
 from wsproc.session.resume import missed
 from wsproc.session.submits import digest, intake, objection
+from wsproc.tenant import Tenant
 
 BAD_FRAMES_IN_A_ROW = 10
 
@@ -63,6 +64,7 @@ class Session:
         admission: Admission,
         outbox: Outbox | None = None,
         log: ReplayLog | None = None,
+        tenant: Tenant | None = None,
     ) -> None:
         self.token = token
         self.label = label(token)
@@ -70,7 +72,7 @@ class Session:
         self.outbox = Outbox() if outbox is None else outbox  # an empty one is falsy
         self.log = ReplayLog() if log is None else log
         self.draining = False
-        self._book = Book(token, admission, self.log)
+        self._book = Book(token, admission, self.log, tenant or Tenant())
         self.attached = True
         self._lapses_at: float | None = None
         self._bad_frames = 0
@@ -93,7 +95,7 @@ class Session:
                 server=offer.version,
                 session=self.token,
                 epoch=offer.epoch,
-                tasks=list(offer.tasks),
+                tasks=[name for name in offer.tasks if self._book.tenant.forbids(name) is None],
                 limits=offer.limits,
                 resume_s=offer.resume_s,
                 heartbeat_s=offer.heartbeat_s,
@@ -183,7 +185,11 @@ class Session:
             message = "the server is shutting down; reconnect and send it again"
             return error_info(ErrorCode.DRAINING, message)
         most = self.offer.limits.max_jobs
-        return objection(request, self.offer) or self._book.objection(request, most, now)
+        return (
+            self._book.tenant.forbids(request.type)
+            or objection(request, self.offer)
+            or self._book.objection(request, most, now)
+        )
 
     def _accept(self, request: Submit, body: bytes, now: float) -> Job:
         """Register a job; its `accepted` has its number from now on."""
