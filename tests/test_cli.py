@@ -437,9 +437,10 @@ async def test_serve_adds_tasks_of_ones_own(tmp_path):
             assert await job.result() == {"word": "hey"}
 
 
-async def test_serve_logs_json_where_stderr_is_no_terminal():
+@pytest.mark.parametrize("level", ["auto", "debug"])
+async def test_serve_logs_json_where_stderr_is_no_terminal(level):
     """Each line is one object; a connection's have its ids, and nothing that it sent or holds."""
-    async with serving_process("--generation", "none") as (process, _, address):
+    async with serving_process("--log-level", level) as (process, _, address):
         async with wsproc.connect(address, origin=None) as client:
             session = client.welcome.session
             with pytest.raises(wsproc.JobRejected):
