@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
+from tests.test_server_resume import left, lose, until
 from tests.wire import Wire, connected
 from wsproc.frames.client import Submit
 from wsproc.tasks import JobContext, TaskResult
@@ -269,3 +270,70 @@ async def test_the_device_is_free_of_an_old_text_before_the_new_one_begins():
         await wire.next("done", id="b")
         await wire.send(type="append", id="a", final=True)
         assert (await wire.next("done", id="a"))["result"]["text_length"] == 60
+
+
+# --- lost connections -----------------------------------------------------------------------------
+
+
+async def test_an_open_job_goes_on_where_the_connection_was_lost():
+    """A snapshot tells how much of the text has come; the same submit again adds nothing."""
+    engine = FakeEngine(answers=plausible)
+    job = {**OPEN, "include_entities": True}
+    async with serving(engine) as server:
+        async with connected(server) as wire:
+            await wire.send(**job, open=True, text=SENTENCE)
+            await wire.send(type="append", id="a", text=SENTENCE * 2)
+            await wire.next("status", status="sentiment_progress")
+            seen = wire.of("a")[-1]["seq"]
+            lose(wire)
+        await left(server)
+        async with connected(server) as again:
+            await again.resume(wire.welcome["session"], {"a": seen})
+            await again.send(**job, open=True, text=SENTENCE)
+            duplicate = await again.next("accepted")
+            assert duplicate["duplicate"]
+            await again.send(type="jobs", id="a")
+            (info,) = (await again.next("reply", op="jobs"))["jobs"]
+            assert (info["text_length"], info["final"]) == (3 * len(SENTENCE), False)
+            await again.send(type="append", id="a", text=SENTENCE, final=True)
+            done = await again.next("done")
+            assert done["result"] == await result_of(again, **job, text=SENTENCE * 4)
+
+
+async def test_a_live_job_goes_on_where_the_connection_was_lost():
+    """Nothing new comes of a text that was revised, before the loss or after it."""
+    engine = FakeEngine()
+    async with serving(engine) as server:
+        async with connected(server) as wire:
+            await wire.send(**OPEN, live=True, text=SENTENCE * 3)
+            first = await engine.calls.get()
+            await wire.next("status", status="sentiment_processing")
+            lose(wire)
+        await left(server)
+        plausible(first)
+        async with connected(server) as again:
+            await again.resume(wire.welcome["session"], {"a": wire.of("a")[-1]["seq"]})
+            await again.next("status", status="sentiment_complete", revision=0)
+            await again.send(type="revise", id="a", text="x" * 60)
+            await again.next("reply", op="revise", revision=1)
+            plausible(await engine.calls.get())
+            await again.send(type="append", id="a", final=True)
+            done = await again.next("done")
+            assert (done["result"]["revision"], done["result"]["text_length"]) == (1, 60)
+            late = [one for one in again.frames if one.get("revision") == 0]
+            assert {one["status"] for one in late} >= {"sentiment_progress", "sentiment_complete"}
+
+
+async def test_a_job_that_nobody_came_back_to_has_its_input_timeout():
+    """A kept one too: its text will not come by itself."""
+    async with serving(FakeEngine(), input_timeout_s=0.3) as server:
+        async with connected(server) as wire:
+            await wire.send(**OPEN, open=True, on_disconnect="keep", text=SENTENCE)
+            await wire.next("accepted")
+            lose(wire)
+        await until(lambda: server.admission.live == 0)
+        async with connected(server) as again:
+            await again.resume(wire.welcome["session"])
+            done = await again.next("done")
+            assert done["error"]["code"] == "input_timeout"
+            assert done["partial_result"]["text_length"] == len(SENTENCE)
