@@ -19,3 +19,12 @@ def test_threads_of_a_worker_sleep_while_they_wait(monkeypatch: pytest.MonkeyPat
     assert _environment(2)["OMP_WAIT_POLICY"] == "PASSIVE"
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     assert _environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_the_settings_of_the_server_stay_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker computes; it has no use for a secret of the server's."""
+    monkeypatch.setenv("WSPROC_AUTH__TOKENS__ADA", "s3cret")
+    monkeypatch.setenv("HF_HOME", "/models")
+    environment = _environment(2)
+    assert "s3cret" not in environment.values()
+    assert environment["HF_HOME"] == "/models"

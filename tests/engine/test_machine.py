@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsproc.engine.machine import available_memory, usable_cores
+from wsproc.engine.machine import available_memory, resident_memory, usable_cores
 
 MB = 2**20
 
@@ -106,3 +106,11 @@ def test_this_machine_has_something() -> None:
     """The real files are readable where there are any."""
     assert available_memory() > 0
     assert usable_cores() >= 1
+
+
+def test_what_a_process_holds_is_told_where_the_system_tells(tmp_path: Path) -> None:
+    """In bytes; nothing of a process that is gone."""
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/status").write_text("Name:\tpython\nVmRSS:\t  2048 kB\n")
+    assert resident_memory(7, tmp_path) == 2048 * 1024
+    assert resident_memory(8, tmp_path) is None

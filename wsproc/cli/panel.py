@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
+from wsproc.engine.machine import resident_memory
 from wsproc.server import VERSION, Server
 
 SAMPLE_JOB = '{"type":"process","text":"I love the view, I hate the queue."}'
@@ -44,12 +45,22 @@ def _facts(server: Server) -> list[tuple[str, str]]:
     models = [(stage, _model(engine.facts.get(stage, {}))) for stage in engine.stages]
     return [
         *(models or [("models", "none")]),
+        *_memory(engine.pids.values()),
         ("address", url),
         ("browser", browser_address(url)),
         *([("http", _from_here(server.http_url))] if server.http_url else []),
         ("by hand", wscat_command(url)),
         ("", SAMPLE_JOB),
     ]
+
+
+def _memory(pids: Collection[int]) -> list[tuple[str, str]]:
+    """Say what the workers hold by now, weights and libraries; nothing where nobody can tell."""
+    sizes = [size for pid in pids if (size := resident_memory(pid)) is not None]
+    if not sizes:
+        return []
+    workers = "1 worker" if len(sizes) == 1 else f"{len(sizes)} workers"
+    return [("memory", f"{sum(sizes) / 2**30:.1f} GiB in {workers}")]
 
 
 def _from_here(url: str) -> str:

@@ -155,13 +155,16 @@ def _environment(threads: int) -> dict[str, str]:
     busy cores with two threads: the embedded classifier did 21 chunks a second with libgomp's own
     spinning (5 to 85) and 533 without (363 to 918); a roberta-base 0.75 (0.25 to 2.3) and 4.5 (3.5
     to 7.3). A short spin (`GOMP_SPINCOUNT=1000`) was no better than none.
+
+    The server's own settings stay behind: a token among them is nothing that a model should hold.
     """
     own = {
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **own}
+    given = {name: value for name, value in os.environ.items() if not name.startswith("WSPROC_")}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **given, **own}
 
 
 def _be_nice(pid: int, niceness: int) -> None:

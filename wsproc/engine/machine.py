@@ -33,6 +33,12 @@ def available_memory(root: Path = _ROOT) -> int:
     return min([_system_memory(root), *_group_memory(root)])
 
 
+def resident_memory(pid: int, root: Path = _ROOT) -> int | None:
+    """Return the bytes that a process has in memory; None where the system does not tell."""
+    kib = _numbers(root / f"proc/{pid}/status").get("VmRSS:")
+    return None if kib is None else kib * 1024
+
+
 def _system_memory(root: Path) -> int:
     """Return what the kernel takes to be available, or half of all memory where it does not say."""
     known = _numbers(root / "proc/meminfo").get("MemAvailable:")
