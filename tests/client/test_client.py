@@ -185,6 +185,22 @@ async def test_a_timeout_of_its_own_stops_the_work():
             await client.generate(UNENDING).result(timeout=0.01)
 
 
+async def test_the_same_submit_again_is_the_same_job():
+    """Same id and body: the stored end comes again, nothing is run twice. Another body: refused."""
+    engine = FakeEngine(answers=plausible)
+    async with client_of(engine) as client:
+        first = await client.generate("Hello", id="mine")
+        text = (await first.result()).text
+        again = await client.generate("Hello", id="mine")
+        assert again.accepted.duplicate
+        assert (await again.result()).text == text
+        assert [event async for event in again] == [again.done]
+        assert len(engine._open) == 1
+        with pytest.raises(wsproc.JobRejected) as caught:
+            await client.generate("Goodbye", id="mine")
+        assert caught.value.code is ErrorCode.ID_CONFLICT
+
+
 # --- input that goes on -------------------------------------------------------------------------
 
 
@@ -390,6 +406,7 @@ async def test_a_deadline_fails_the_job_with_what_was_finished():
     assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
     assert caught.value.partial_result == {"text": " one two three"}
     assert isinstance(caught.value.done, Failed)
+    assert caught.value.error is caught.value.done.error
 
 
 # --- connections --------------------------------------------------------------------------------
@@ -400,6 +417,14 @@ async def test_the_welcome_tells_tasks_and_limits():
     async with client_of(FakeEngine(), max_text_chars=1234) as client:
         assert client.welcome.tasks == ["process", "batch", "generate"]
         assert client.welcome.limits.max_text_chars == 1234
+
+
+async def test_a_client_that_is_not_open_says_so():
+    """Asking before opening is a clear error, and sends nothing."""
+    client = wsproc.connect()
+    for asked in (client.ping(), client.jobs(), client.generate("Hello")):
+        with pytest.raises(wsproc.ConnectFailed, match="not open"):
+            await asked
 
 
 async def test_nobody_listening_is_told_in_words():
@@ -420,7 +445,7 @@ async def test_a_client_is_opened_once():
         await client.open()
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8765", "ws://", "ftp://host"])
+@pytest.mark.parametrize("url", ["127.0.0.1:8765", "ws://", "ftp://host", "ws://[::1"])
 async def test_what_is_no_address_is_told_in_words(url):
     """A malformed address is one error of ours and not one of a library."""
     with pytest.raises(wsproc.ConnectFailed, match="ws://HOST:PORT"):
@@ -572,6 +597,27 @@ async def test_a_server_without_a_welcome_is_not_taken_for_one():
     async with serve(handle, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         with pytest.raises(wsproc.ConnectFailed, match="no wsproc server"):
+            await wsproc.connect(f"ws://127.0.0.1:{port}").open()
+
+
+async def test_errors_that_are_about_nothing_of_ours_are_logged(caplog):
+    """What a server says about the connection as such harms no job and is not lost."""
+    error = {"code": "bad_frame", "message": "something is odd", "retryable": False}
+    async with scripted({"type": "error", "error": error}, accepted()) as client:
+        await client.generate("Hello")
+    assert "something is odd" in caplog.text
+
+
+async def test_a_server_that_does_not_begin_with_a_welcome_is_none():
+    """A frame of the protocol is not enough: the first one is the welcome."""
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.send('{"type": "pong"}')
+        await socket.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0, subprotocols=["wsproc.v1"]) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(wsproc.ConnectFailed, match="did not begin with a welcome"):
             await wsproc.connect(f"ws://127.0.0.1:{port}").open()
 
 

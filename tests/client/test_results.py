@@ -213,6 +213,13 @@ def test_nothing_of_a_text_or_an_answer_becomes_markup():
     Page(BatchResult({"results": [dict(evil)]}, [EVIL])._repr_html_())
 
 
+def test_a_result_without_stages_is_shown_as_its_text():
+    """Nothing is coloured and nothing is listed where nothing was found."""
+    page = Page(ProcessResult({"sentiment": None}, TEXT)._repr_html_())
+    assert page.text == TEXT
+    assert [tag for tag, _ in page.tags] == ["div", "p"]
+
+
 def test_offsets_beyond_the_text_are_no_matter():
     """A result whose text is not known, or is another one, is shown as far as it goes."""
     assert "Ada" not in Page(found("")._repr_html_()).text.replace("PERSON Ada", "")

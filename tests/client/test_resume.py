@@ -427,6 +427,30 @@ async def test_a_submit_given_up_while_away_is_cancelled_on_return():
         assert await client.jobs() == []
 
 
+async def test_a_submit_given_up_while_away_is_not_made_in_a_new_session():
+    """Where the server has forgotten everything, nothing is submitted for someone who left."""
+    given_up = asyncio.Event()
+
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive("generate")
+        peer.vanish()
+
+    async def second(peer: Peer) -> None:
+        await given_up.wait()
+        await peer.resumed("epoch_changed")
+        await peer.receive("cancel", id="py-1")
+        await peer.send("reply", op="cancel", id="py-1", outcome="unknown")
+        await peer.receive("ping")
+        await peer.send("pong")
+
+    async with scripted(first, second) as url, connect(url) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.generate("Hello"), 0.05)
+        given_up.set()
+        await client.ping()
+
+
 # --- the session is gone ------------------------------------------------------------------------
 
 
@@ -740,6 +764,26 @@ async def test_a_drain_is_not_seen_by_its_jobs():
     assert states.states[4].resumed is False
 
 
+async def test_a_stop_that_was_held_back_is_told_where_no_server_comes():
+    """The jobs that a shutdown stopped end as it ended them, once the trying is over."""
+
+    async def only(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive("generate")
+        await peer.accept()
+        await peer.send("goaway", **GOAWAY)
+        await peer.stop(2, "shutdown", partial_result={"text": "He"})
+        await peer.close(1012)
+
+    never = wsproc.Reconnect(first_delay_s=0.001, max_tries=2)
+    async with scripted(only) as url, connect(url, reconnect=never) as client:
+        job = await client.generate("Hello")
+        with pytest.raises(wsproc.JobCancelled) as caught:
+            await job.result()
+    assert caught.value.reason == "shutdown"
+    assert caught.value.partial_result == {"text": "He"}
+
+
 async def test_a_server_that_does_not_want_one_back_is_left_alone():
     """`goaway` without `reconnect` ends the client: its jobs end as the server ended them."""
 
@@ -860,6 +904,23 @@ async def test_the_trying_ends_and_tells_both_reasons():
     assert all(0 <= state.delay_s <= 0.001 * 2**n for n, state in enumerate(tries))
     assert isinstance(tries[0].cause, wsproc.ConnectionLost)
     assert isinstance(tries[1].cause, wsproc.ConnectFailed)
+
+
+async def test_being_turned_away_ends_the_trying_at_once():
+    """A 44xx on the way back is final, however much time is left."""
+
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive("generate")
+        await peer.accept()
+        await peer.close(1012)
+
+    async def second(peer: Peer) -> None:
+        await peer.close(4403, "not you")
+
+    async with scripted(first, second) as url, connect(url) as client:
+        with pytest.raises(wsproc.JobLost, match="not you"):
+            await client.generate("Hello").result()
 
 
 async def test_a_server_that_never_answers_resume_is_a_failed_try():

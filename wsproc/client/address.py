@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 
 def websocket_url(url: str) -> str:
@@ -16,19 +16,22 @@ def websocket_url(url: str) -> str:
 
 def shown(url: str) -> str:
     """Return the address without a user and password, for messages and logs."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    if "@" not in parts.netloc:
+    parts = split(url)
+    if parts is None or "@" not in parts.netloc:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def no_proxy_to_self(url: str) -> dict[str, Any]:
     """Bypass the environment's proxy for servers on this machine: it is for the way out."""
+    parts = split(url)
+    local = parts is not None and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return {"proxy": None} if local else {}
+
+
+def split(url: str) -> SplitResult | None:
+    """Return the parts of an address; None for what is none, such as `ws://[::1`."""
     try:
-        host = urlsplit(url).hostname
+        return urlsplit(url)
     except ValueError:
-        return {}
-    return {"proxy": None} if host in ("localhost", "127.0.0.1", "::1") else {}
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import hashlib
 import re
 import time
 from collections.abc import (
@@ -44,8 +44,8 @@ DEFAULT_URL = "ws://127.0.0.1:8765"
 PURE_TASKS = frozenset(TASKS)
 """The built-in tasks: running one of their jobs twice does nothing but cost time."""
 
-_SEEDS = 2**53
-"""Seeds are drawn below this: whole numbers that every JSON reader keeps exact."""
+SEED_BYTES = 6
+"""How long a drawn seed is: a whole number that every JSON reader keeps exact."""
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -207,7 +207,7 @@ class Client(Tasks):
         name = str(fields.pop("id", None) or self._ledger.entries.new_name())
         if task == "generate" and self._ledger.may_repeat(task):
             # A generation can go on after a restart of the server only if its dice fall the same.
-            fields.setdefault("seed", random.randrange(_SEEDS))  # noqa: S311 - no secret
+            fields.setdefault("seed", self._seed(name))
         message = self._checked(name, task, fields)
         self._raise_if_ended()
         answer = self._ledger.submit(name, task, fields, message)
@@ -218,6 +218,11 @@ class Client(Tasks):
             answer.cancel()
             self._cancel_later(name)
             raise
+
+    def _seed(self, name: str) -> int:
+        """Return a seed that nobody can guess, the same for a submit that is made again."""
+        drawn = hashlib.sha256(f"{self.session} {name}".encode()).digest()
+        return int.from_bytes(drawn[:SEED_BYTES])
 
     def _checked(self, name: str, task: str, fields: dict[str, Any]) -> bytes:
         """Return the submit as a message; refuse here what would confuse or end the connection."""

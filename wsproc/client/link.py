@@ -17,7 +17,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
-from wsproc.client.address import no_proxy_to_self, shown
+from wsproc.client.address import no_proxy_to_self, shown, split
 from wsproc.client.credential import Credential, wire_logger
 from wsproc.client.errors import ConnectFailed, ConnectionLost, ProtocolError, Unauthorized
 from wsproc.client.pace import Pace
@@ -76,6 +76,9 @@ class Dialer:
 
     async def _open(self, token: str | None) -> ClientConnection:
         where = shown(self.url)
+        no_address = f"{where!r} is no WebSocket address; write it as ws://HOST:PORT"
+        if split(self.url) is None:
+            raise ConnectFailed(no_address)
         options = {**self.socket_options}
         headers = Headers(options.pop("additional_headers", None) or {})
         if token is not None:
@@ -97,8 +100,7 @@ class Dialer:
                 **{**defaults, **options},
             )
         except InvalidURI:
-            message = f"{where!r} is no WebSocket address; write it as ws://HOST:PORT"
-            raise ConnectFailed(message) from None
+            raise ConnectFailed(no_address) from None
         except InvalidStatus as error:
             raise _refused(where, error) from error
         except (OSError, WebSocketException) as error:
