@@ -8,8 +8,7 @@ that was presented is logged, and a request's secrets are dropped once they were
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +20,7 @@ from websockets.http11 import Request, Response
 
 from wsproc.auth.bearer import BadBearer, token_of_request
 from wsproc.auth.doorway import Answer, Doorway, TurnAway
-from wsproc.auth.expiry import expiring
+from wsproc.auth.expiry import Expiry
 from wsproc.auth.grant import Denied, Grant
 from wsproc.auth.keyring import Keyring
 from wsproc.config import ServerConfig
@@ -57,12 +56,13 @@ class Visitor(GuardedSocket):
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Guest:
-    """Who was let in, and by what."""
+    """Who was let in, and by what. `expiry` is set where that is not for ever."""
 
     peer: Peer
     grant: Grant
+    expiry: Expiry | None = None
 
 
 class Entrance:
@@ -130,29 +130,30 @@ class Entrance:
 
     # --- after the handshake --------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def visit(self, socket: ServerConnection) -> AsyncIterator[Guest | None]:
-        """Give who comes in, for as long as it stays; None is one that was turned away."""
+    async def meet(self, socket: ServerConnection) -> Guest | None:
+        """Return who comes in, until `leave`; None is one that was turned away."""
         assert isinstance(socket, Visitor)
-        grant = await self._meet(socket)
+        socket.forget_handshake()
+        grant = await self._judge(socket)
         if grant is None:
-            yield None
-            return
+            return None
         self._connections.take(grant.principal)
-        try:
-            yield Guest(replace(socket.peer, principal=grant.principal or None), grant)
-        finally:
-            self._connections.give_back(grant.principal)
+        return Guest(replace(socket.peer, principal=grant.principal or None), grant)
 
-    @contextmanager
-    def watching(self, guest: Guest, end: Callable[[Close], None]) -> Iterator[None]:
-        """Call `end` if a guest's token expires or is taken back within the block."""
-        self._guests[guest] = end
-        try:
-            with expiring(guest.grant.expires_at, lambda: end(EXPIRED)):
-                yield
-        finally:
-            del self._guests[guest]
+    def watch(self, guest: Guest, end: Callable[[Close], None]) -> None:
+        """Call `end` when the guest's token expires or is taken back, until `leave`."""
+        grant = guest.grant
+        if grant.token_hash is not None:
+            self._guests[guest] = end
+        if grant.expires_at is not None:
+            guest.expiry = Expiry(grant.expires_at, lambda: end(EXPIRED))
+
+    def leave(self, guest: Guest) -> None:
+        """Note that a guest's connection is over."""
+        self._connections.give_back(guest.grant.principal)
+        self._guests.pop(guest, None)
+        if guest.expiry is not None:
+            guest.expiry.cancel()
 
     def look_again(self) -> None:
         """Show out whose token is no longer taken, after the files were read again."""
@@ -170,8 +171,7 @@ class Entrance:
         for socket in list(self._outside):
             socket.transport.abort()
 
-    async def _meet(self, socket: Visitor) -> Grant | None:
-        socket.forget_handshake()
+    async def _judge(self, socket: Visitor) -> Grant | None:
         self._outside.add(socket)
         try:
             decision = socket.decision

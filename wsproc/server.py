@@ -25,7 +25,7 @@ from wsproc.config import ServerConfig
 from wsproc.connection import Connection
 from wsproc.departure import GOODBYE, Departure
 from wsproc.engine import Engine
-from wsproc.entrance import Entrance, Guest, Visitor
+from wsproc.entrance import Entrance, Visitor
 from wsproc.events import Reader, Readers
 from wsproc.extras import missing
 from wsproc.files import BadFile
@@ -292,17 +292,16 @@ class Server:
         return server
 
     async def _handle(self, websocket: ServerConnection) -> None:
-        async with self._entrance.visit(websocket) as guest:
-            if guest is not None:
-                await self._serve(websocket, guest)
-
-    async def _serve(self, websocket: ServerConnection, guest: Guest) -> None:
+        guest = await self._entrance.meet(websocket)
+        if guest is None:
+            return
         connection = Connection(websocket, self.lobby, self.config, guest.peer, self._tell)
         self._connections.add(connection)
+        self._entrance.watch(guest, connection.end)
         try:
-            with self._entrance.watching(guest, connection.end):
-                await connection.serve()
+            await connection.serve()
         finally:
+            self._entrance.leave(guest)
             self._connections.discard(connection)
 
     def _http_face(self) -> Face | None:

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 LONGEST_WAIT_S = 3600.0
 """A timer runs by the steady clock and `exp` is by the wall clock; so often they are compared."""
 
 
-@contextmanager
-def expiring(expires_at: float | None, then: Callable[[], None]) -> Iterator[None]:
-    """Call `then` once if `expires_at` (Unix seconds; None is never) comes within the block."""
-    if expires_at is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
+class Expiry:
+    """Calls `then` once when `at`, in Unix seconds, has come, unless it is cancelled before."""
 
-    def look() -> None:
-        nonlocal timer
-        left = expires_at - time.time()
+    __slots__ = ("_at", "_then", "_timer")
+
+    def __init__(self, at: float, then: Callable[[], None]) -> None:
+        self._at = at
+        self._then = then
+        self._timer = asyncio.get_running_loop().call_soon(self._look)
+
+    def cancel(self) -> None:
+        """Call nothing any more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        left = self._at - time.time()
         if left <= 0:
-            then()
+            self._then()
         else:
-            timer = loop.call_later(min(left, LONGEST_WAIT_S), look)
-
-    timer = loop.call_later(0, look)
-    try:
-        yield
-    finally:
-        timer.cancel()
+            wait_s = min(left, LONGEST_WAIT_S)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._look)
