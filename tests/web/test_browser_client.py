@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,40 @@ async def test_a_cut_network_leaves_the_text_whole_and_no_event_doubled(open_pag
         numbers = await page.evaluate("events.map((event) => event.seq)")
         assert numbers == sorted(set(numbers))
         assert {one[1] for one in await page.evaluate("states") if one[0] == "open"} == {True}
+
+
+async def test_a_text_is_whole_though_the_server_did_not_keep_all_of_it(open_page):
+    """Over what is kept for one client a snapshot stands for the frames that are gone."""
+    script = """() => {
+      window.job = client.generate({ prompt: "Once", seed: 1 });
+      window.told = "";
+      window.statuses = [];
+      job.addEventListener("status", ({ detail }) => statuses.push(detail.status));
+      window.ended = (async () => { for await (const text of job.tokens()) told += text; })();
+    }"""
+    engine = FakeEngine()
+    async with (
+        serving(engine, replay_bytes=1 << 16) as server,
+        network(server.port) as wires,
+    ):
+        page = await started(open_page, wires.port)
+        await page.evaluate(script)
+        call = await engine.calls.get()
+        call.delta(text="a")
+        await until(page, "told === 'a'")
+        wires.cut()
+        await until(page, "states.at(-1)?.[0] === 'reconnecting'")
+        for _ in range(2000):
+            call.delta(text="b")
+        while call.stream._waiting:  # noqa: ASYNC110 - a stream tells of what comes, not of what is taken
+            await asyncio.sleep(0)
+        wires.mend()
+        await until(page, "states.at(-1)[0] === 'open'")
+        text = "a" + "b" * 2000
+        complete(call, text)
+        await page.evaluate("ended")
+        assert await page.evaluate("told") == text
+        assert await page.evaluate("statuses") == ["started", "snapshot"]
 
 
 async def test_a_network_that_stays_away_costs_the_session_and_not_the_job(open_page):
