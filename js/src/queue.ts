@@ -32,6 +32,7 @@ export class EventQueue<E extends Queued> {
   }
 
   put(event: E): void {
+    if (this.#error) return;
     this.#events.push(event);
     if (this.#events.length > this.#limit) this.#makeRoom();
     this.#rouse();
@@ -39,12 +40,13 @@ export class EventQueue<E extends Queued> {
 
   /** Take the last event; readers end after it. */
   end(event: E): void {
+    if (this.#error) return;
     this.#events.push(event);
     this.#over = true;
     this.#rouse();
   }
 
-  /** Throw `error` to readers once they have read what waits, or at once where `now`. */
+  /** Throw `error` to readers once they have read what waits, or at once where `now`; take no more. */
   fail(error: unknown, { now = false } = {}): void {
     if (now) this.#events = [];
     this.#error = { error };

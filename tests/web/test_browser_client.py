@@ -240,15 +240,19 @@ async def test_a_session_that_is_taken_up_elsewhere_ends_the_client_here(open_pa
 
 
 async def test_a_restarted_server_runs_the_job_again_and_the_page_sees_one(open_page):
-    """What was told goes on where it was, and nothing is told twice."""
+    """What was told goes on where it was, and nothing is told twice. A network that is back is
+    tried at once.
+    """
     engine = FakeEngine()
+    late = {"firstDelayMs": 3_600_000, "maxDelayMs": 3_600_000}
     async with serving(engine, drain_s=0.1) as server:
-        page = await started(open_page, server.port)
+        page = await started(open_page, server.port, reconnect=late)
         await generating(page, engine)
         port = server.port
     again = FakeEngine()
     async with serving(again, port=port):
-        await page.evaluate("client.retryNow()")
+        await until(page, "client.state.phase === 'reconnecting'")
+        await page.evaluate("dispatchEvent(new Event('online'))")
         call = await again.calls.get()
         call.delta(text="abc")
         complete(call, "abc")

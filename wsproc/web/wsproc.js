@@ -480,17 +480,19 @@ class EventQueue {
     this.#limit = limit;
   }
   put(event) {
+    if (this.#error) return;
     this.#events.push(event);
     if (this.#events.length > this.#limit) this.#makeRoom();
     this.#rouse();
   }
   /** Take the last event; readers end after it. */
   end(event) {
+    if (this.#error) return;
     this.#events.push(event);
     this.#over = true;
     this.#rouse();
   }
-  /** Throw `error` to readers once they have read what waits, or at once where `now`. */
+  /** Throw `error` to readers once they have read what waits, or at once where `now`; take no more. */
   fail(error, { now = false } = {}) {
     if (now) this.#events = [];
     this.#error = { error };

@@ -97,4 +97,7 @@ test("an error comes after what waits, or in its place", async () => {
   now.put(status(1));
   now.fail(new Error("stop"), { now: true });
   await assert.rejects(all(now), /stop/);
+  now.put(status(2));
+  now.end(DONE);
+  await assert.rejects(all(now), /stop/, "what comes later is not for those who gave up");
 });
