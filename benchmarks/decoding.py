@@ -32,6 +32,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from wsproc.engine.models.linear import pack_linears
 from wsproc.engine.models.source import resolve
 from wsproc.engine.stages.generation import GenerationStage
 from wsproc.engine.stages.summary_seq2seq import Seq2SeqSummaryStage
@@ -81,10 +82,10 @@ def summaries(options: argparse.Namespace) -> None:
     tokenizer = own_tokenizer()
     texts = sample_texts(tokenizer, options.requests, 150, 400)
     model = bart_large(options.length)
-    # Of its own, since a stage changes its model's attention; the seed is the same.
-    stage = Seq2SeqSummaryStage(
-        bart_large(options.length), tokenizer, rows=options.requests, tokens=4096, context=512
-    )
+    # Of its own, since a stage changes its model; the seed is the same.
+    own = bart_large(options.length)
+    pack_linears(own)  # as it ships
+    stage = Seq2SeqSummaryStage(own, tokenizer, rows=options.requests, tokens=4096, context=512)
     contenders = {
         ALONE: lambda: [one for text in texts for one in batch(model, tokenizer, [text])],
         STATIC: lambda: batch(model, tokenizer, texts),
