@@ -28,6 +28,9 @@ C = TypeVar("C")
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 """The variable that names the TOML file."""
 
+TOKEN_VARIABLE = f"{PREFIX}TOKEN"
+"""Read by the commands that are clients; a server has `WSPROC_AUTH__...`."""
+
 MODELS: Key = ("engine", "models")
 """The one table that may also be given as a word: a preset of models."""
 
@@ -149,7 +152,7 @@ def _leaves(table: Mapping[str, Any], within: Key = ()) -> Iterator[tuple[Key, A
 
 
 def _is_not_ours(name: str, text: str) -> bool:
-    if name == CONFIG_VARIABLE or _OF_KUBERNETES.fullmatch(name):
+    if name in (CONFIG_VARIABLE, TOKEN_VARIABLE) or _OF_KUBERNETES.fullmatch(name):
         return True
     return name == f"{PREFIX}PORT" and "://" in text
 

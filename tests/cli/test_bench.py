@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeEngine, plausible, serving
+from tests.test_cli import command
+from wsproc.auth.config import AuthConfig
 from wsproc.cli.load import Seen, Work, quantiles, run_load
 from wsproc.client import ConnectFailed, JobRejected
 
@@ -66,6 +68,21 @@ async def test_the_command_prints_one_object() -> None:
     assert figures["clients"] == 2
     assert figures["results_per_s"] > 0
     assert set(figures["job_ms"]) == {"p50", "p99", "max"}
+
+
+async def test_a_token_comes_from_the_flag_or_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For servers that ask for one; without it the client says so with exit code 3."""
+    auth = AuthConfig(tokens={"ada": "s3cret-token"})
+    async with serving(FakeEngine(answers=plausible), auth=auth) as server:
+        flags = ("--url", server.url, "--clients", "1", "--seconds", "0.5")
+        assert (await _json(*flags, "--token", "s3cret-token"))["results_per_s"] > 0
+        text = ("run", "-", "--url", server.url, "--no-summary", "--no-entities")
+        refused = await command(*text, stdin=TEXT.encode())
+        assert refused.code == 3
+        assert "token" in refused.err
+        monkeypatch.setenv("WSPROC_TOKEN", "s3cret-token")
+        done = await command(*text, stdin=TEXT.encode())
+        assert (done.code, done.err) == (0, "")
 
 
 async def _json(*flags: str) -> dict[str, Any]:

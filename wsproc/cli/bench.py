@@ -10,11 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from wsproc.cli.flags import DEFAULT_URL, Device, Local, Models, Url
-from wsproc.cli.link import drive, local_config, server_at
+from wsproc.cli.flags import DEFAULT_URL, AccessToken, Device, Local, Models, Url
+from wsproc.cli.link import Target, drive, local_config, server_at
 from wsproc.cli.load import Work, run_load
 from wsproc.cli.terminal import err, out
-from wsproc.config import ServerConfig
 
 _PROMPT = "The little dog ran into the garden and"
 _WARM_UP_S = 1.0
@@ -22,6 +21,7 @@ _WARM_UP_S = 1.0
 
 def bench(
     url: Url = DEFAULT_URL,
+    token: AccessToken = None,
     local: Local = False,
     models: Models = "embedded",
     device: Device = "auto",
@@ -56,20 +56,19 @@ def bench(
         stages = [stage for stage, on in wanted.items() if on]
     work = Work(task, fields, cancel_every)
     config = local_config(models, device, stages, fields.get("text", "")) if local else None
-    figures = drive(_bench(url, config, work, clients, seconds))
+    figures = drive(_bench(Target(url, token, config), work, clients, seconds))
     if as_json:
         typer.echo(json.dumps(figures))
     else:
         _show(figures)
 
 
-async def _bench(
-    url: str, local: ServerConfig | None, work: Work, clients: int, seconds: float
-) -> dict[str, Any]:
-    async with server_at(url, local) as address:
-        await run_load(address, work, clients=clients, seconds=_WARM_UP_S)
+async def _bench(target: Target, work: Work, clients: int, seconds: float) -> dict[str, Any]:
+    token = target.token
+    async with server_at(target) as address:
+        await run_load(address, work, clients=clients, seconds=_WARM_UP_S, token=token)
         with err().status(f"{clients} clients, {seconds:g} s"):
-            seen = await run_load(address, work, clients=clients, seconds=seconds)
+            seen = await run_load(address, work, clients=clients, seconds=seconds, token=token)
     return {"task": work.task, "clients": clients, **seen.summary()}
 
 

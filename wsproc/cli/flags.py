@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from wsproc.client import DEFAULT_URL
+from wsproc.sources import TOKEN_VARIABLE
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -20,6 +21,15 @@ def _device(name: str) -> str:
 
 
 Url: TypeAlias = Annotated[str, typer.Option("--url", help="The server's address.")]
+AccessToken: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar=TOKEN_VARIABLE,
+        show_envvar=True,
+        help="The token that the server asks for; better in the variable, which nobody else sees.",
+    ),
+]
 Local: TypeAlias = Annotated[
     bool, typer.Option("--local", help="Need no server: load the models here for this one run.")
 ]
@@ -46,6 +56,7 @@ Meta: TypeAlias = Annotated[
 
 __all__ = [
     "DEFAULT_URL",
+    "AccessToken",
     "Device",
     "Id",
     "Json",

@@ -11,6 +11,7 @@ from wsproc.cli.describe import timing
 from wsproc.cli.exits import ExitCode
 from wsproc.cli.flags import (
     DEFAULT_URL,
+    AccessToken,
     Device,
     Id,
     Json,
@@ -23,12 +24,11 @@ from wsproc.cli.flags import (
 )
 from wsproc.cli.inputs import given, parse_meta, read_prompt
 from wsproc.cli.interrupt import Interrupts
-from wsproc.cli.link import client_of, drive, local_config
+from wsproc.cli.link import Target, client_of, drive, local_config
 from wsproc.cli.ndjson import Tape
 from wsproc.cli.run import tell_the_end
 from wsproc.cli.terminal import err, out, printable
 from wsproc.client import Ended, Job
-from wsproc.config import ServerConfig
 from wsproc.frames.server import Cancelled, Completed, Token
 
 _FIELDS = "Fields of the job"
@@ -37,6 +37,7 @@ _FIELDS = "Fields of the job"
 def generate(
     prompt: Annotated[str, typer.Argument(help="The text to be continued; - reads stdin.")],
     url: Url = DEFAULT_URL,
+    token: AccessToken = None,
     local: Local = False,
     models: Models = "embedded",
     device: Device = "auto",
@@ -78,13 +79,14 @@ def generate(
         **parse_meta(meta),
     }
     config = local_config(models, device, ["generation"], text) if local else None
-    drive(_generate(text, options, url, config, Tape() if as_json else None))
+    target = Target(url, token, config)
+    drive(_generate(text, options, target, Tape() if as_json else None))
 
 
 async def _generate(
-    prompt: str, options: dict[str, Any], url: str, local: ServerConfig | None, tape: Tape | None
+    prompt: str, options: dict[str, Any], target: Target, tape: Tape | None
 ) -> None:
-    async with client_of(url, local, tape.record if tape else None) as client:
+    async with client_of(target, tape.record if tape else None) as client:
         try:
             job = await client.generate(prompt, **options)
             with Interrupts(job) as interrupts:

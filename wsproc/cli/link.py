@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import typer
@@ -41,20 +42,33 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which server a command works with: that at `url`, or where `local` is given its own."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    local: ServerConfig | None = None
+
+
 @asynccontextmanager
 async def client_of(
-    url: str, local: ServerConfig | None, tap: Callable[[str], None] | None = None
+    target: Target, tap: Callable[[str], None] | None = None
 ) -> AsyncIterator[Client]:
-    """Connect to `url`, or where `local` is given to a server started here on a free port."""
-    async with server_at(url, local) as address, connect(address, tap=tap) as client:
+    """Connect to a command's server; one of its own is started first, on a free port."""
+    async with (
+        server_at(target) as address,
+        connect(address, tap=tap, token=target.token) as client,
+    ):
         yield client
 
 
 @asynccontextmanager
-async def server_at(url: str, local: ServerConfig | None) -> AsyncIterator[str]:
-    """Give the address of a server: `url`, or of one that lives as long as the block does."""
+async def server_at(target: Target) -> AsyncIterator[str]:
+    """Give the address of a command's server; its own lives as long as the block does."""
+    local = target.local
     if local is None:
-        yield url
+        yield target.url
         return
     server = Server(local)
     with err().status("loading the models") as status:

@@ -14,6 +14,7 @@ from wsproc.cli.describe import ending, timing
 from wsproc.cli.exits import ExitCode, fail
 from wsproc.cli.flags import (
     DEFAULT_URL,
+    AccessToken,
     Device,
     Id,
     Json,
@@ -26,12 +27,11 @@ from wsproc.cli.flags import (
 )
 from wsproc.cli.inputs import Source, given, parse_meta, read_sources
 from wsproc.cli.interrupt import Interrupts
-from wsproc.cli.link import client_of, drive, local_config
+from wsproc.cli.link import Target, client_of, drive, local_config
 from wsproc.cli.many import run_many
 from wsproc.cli.ndjson import Tape
 from wsproc.cli.terminal import err, out
 from wsproc.client import Ended, Job
-from wsproc.config import ServerConfig
 from wsproc.frames.server import Cancelled, Completed, Failed, JobFrame, SentimentProgress, Status
 
 _FIELDS = "Fields of the job"
@@ -46,6 +46,7 @@ def run(
         ),
     ] = None,
     url: Url = DEFAULT_URL,
+    token: AccessToken = None,
     local: Local = False,
     models: Models = "embedded",
     device: Device = "auto",
@@ -107,22 +108,17 @@ def run(
     stages = [stage for stage, on in wanted.items() if on]
     longest = max((source.text for source in sources), key=len)
     config = local_config(models, device, stages, longest) if local else None
+    target = Target(url, token, config)
     if len(sources) == 1:
-        drive(_run(sources[0].text, options, url, config, Tape() if as_json else None))
+        drive(_run(sources[0].text, options, target, Tape() if as_json else None))
     else:
-        drive(_run_many(sources, options, url, config, jobs, json=as_json))
+        drive(_run_many(sources, options, target, jobs, json=as_json))
 
 
 async def _run_many(
-    sources: Sequence[Source],
-    options: dict[str, Any],
-    url: str,
-    local: ServerConfig | None,
-    jobs: int,
-    *,
-    json: bool,
+    sources: Sequence[Source], options: dict[str, Any], target: Target, jobs: int, *, json: bool
 ) -> None:
-    async with client_of(url, local) as client:
+    async with client_of(target) as client:
         failed, interrupted = await run_many(client, sources, options, jobs=jobs, json=json)
     if interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
@@ -131,10 +127,8 @@ async def _run_many(
         raise typer.Exit(ExitCode.JOB)
 
 
-async def _run(
-    text: str, options: dict[str, Any], url: str, local: ServerConfig | None, tape: Tape | None
-) -> None:
-    async with client_of(url, local, tape.record if tape else None) as client:
+async def _run(text: str, options: dict[str, Any], target: Target, tape: Tape | None) -> None:
+    async with client_of(target, tape.record if tape else None) as client:
         try:
             job = await client.process(text, **options)
             with Interrupts(job) as interrupts:
