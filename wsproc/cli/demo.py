@@ -151,9 +151,10 @@ async def _server(models: str, device: str) -> AsyncIterator[str]:
 
     It gets a process group of its own: Ctrl-C here is then for the demo to handle, which ends it.
     """
-    arguments = ("-m", "wsproc", "serve", "--port", "0", "--models", models, "--device", device)
+    chosen = ("--models", models, "--device", device, "--log-level", "warning")
+    command = (sys.executable, "-m", "wsproc", "serve", "--port", "0", *chosen)
     child = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        *command, stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
     try:
         yield await _address(child)
