@@ -17,6 +17,7 @@ import { dts } from "rollup-plugin-dts";
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 const ROOT = join(HERE, "..");
 const FRAMES = join(HERE, "src", "frames.ts");
+const INDEX = join(HERE, "src", "index.ts");
 const CHECK = process.argv.includes("--check");
 
 /** Names of the schema that mean something else in TypeScript. */
@@ -53,10 +54,11 @@ function tsc(folder) {
   execFileSync(process.execPath, [compiler, "-p", HERE, "--outDir", folder], { stdio: "inherit" });
 }
 
-/** Return the modules of a folder as one, to be read by people. */
+/** Return the modules of a folder as one, to be read by people; what index.ts says of it comes first. */
 async function bundle(input, plugins) {
   const built = await rollup({ input, plugins, onwarn: (warning) => fail(warning.message) });
-  const { output } = await built.generate({ format: "es" });
+  const [banner] = /^\/\*\*.*?\*\//s.exec(await readFile(INDEX, "utf8")) ?? [];
+  const { output } = await built.generate({ format: "es", banner: `${banner}\n` });
   await built.close();
   const biome = join(HERE, "node_modules", "@biomejs", "biome", "bin", "biome");
   const name = input.endsWith(".d.ts") ? "made.d.ts" : "made.js";

@@ -1,4 +1,20 @@
 /**
+ * The JavaScript client of wsproc.v1: many jobs over one WebSocket, each streamed and cancellable,
+ * that survive a lost connection. An ES module without dependencies, for browsers and for Node.
+ *
+ *     import { connect } from "./wsproc.js";
+ *
+ *     const client = await connect("ws://127.0.0.1:8765");
+ *     const job = client.process({ text, include_entities: true });
+ *     for await (const event of job) console.log(event.status ?? event.type, event);
+ *     const result = await job.result;
+ *
+ * Events are the server's frames as plain objects; PROTOCOL.md lists them. One thing is changed in
+ * them: offsets (`start`, `end`) count UTF-16 units, as JavaScript strings do, so that
+ * `text.slice(start, end)` is right; on the wire they count code points.
+ */
+
+/**
  * Everything that this client throws or rejects with, as one tree. Each has a `code`, a stable word.
  *
  *     WsprocError
