@@ -18,7 +18,7 @@ from wsproc.frames.server import (
     Timing,
     Token,
 )
-from wsproc.outbox import Outbox
+from wsproc.outbox import Fresh, Outbox
 from wsproc.protocol import encode
 from wsproc.replay import Numbered, ReplayLog
 
@@ -43,9 +43,9 @@ def put(outbox: Outbox, frame: ServerFrame) -> None:
         outbox.answer(frame)
 
 
-def message(one: bytes | JobFrame) -> dict:
-    """Return what leaves, decoded; a frame that is still to be numbered has no number."""
-    return orjson.loads(encode(one) if isinstance(one, JobFrame) else one)
+def message(one: bytes | Fresh) -> dict:
+    """Return what leaves, decoded; what is still to be numbered has the number 0."""
+    return orjson.loads(one.message if isinstance(one, Fresh) else one)
 
 
 def drain(outbox: Outbox) -> list[dict]:
@@ -173,7 +173,7 @@ def test_what_is_new_is_taken_out_when_the_client_is_gone():
     for job, text in (("a", "x"), ("b", "y"), ("a", "z")):
         outbox.put(Token(id=job, text=text))
     fresh = outbox.take_fresh()
-    assert [(frame.id, frame.text) for frame in fresh] == [("a", "x"), ("a", "z"), ("b", "y")]
+    assert [(one.frame.id, one.frame.text) for one in fresh] == [("a", "x"), ("a", "z"), ("b", "y")]
     assert len(outbox) == 1
     assert [orjson.loads(one.message) for one in outbox.take_control()] == [
         {"type": "pong", "n": 1}
@@ -291,7 +291,9 @@ class Interleaving(RuleBasedStateMachine):
         one = self.outbox.pop()
         if one is None:
             return False
-        frame = orjson.loads(self.log.append(one, sent=True) if isinstance(one, JobFrame) else one)
+        if isinstance(one, Fresh):
+            one = self.log.append(one.frame, one.message, sent=True)
+        frame = orjson.loads(one)
         self.sent.setdefault(frame["id"], []).append(frame)
         return True
 

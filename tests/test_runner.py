@@ -8,6 +8,7 @@ from tests.test_session import LIMITS
 from wsproc.admission import Admission
 from wsproc.engine import EndReason
 from wsproc.frames.client import TASKS
+from wsproc.room import Room
 from wsproc.runner import Runner
 from wsproc.session import Offer, Session, Start, Stop
 from wsproc.tasks import default_registry
@@ -19,7 +20,7 @@ class Shell:
     def __init__(self, engine: FakeEngine) -> None:
         offer = Offer("1.2.3", "epoch", TASKS, LIMITS, heartbeat_s=15)
         self.session = Session("secret", offer, Admission(9))
-        self.room = asyncio.Event()
+        self.room = Room()
         self.woken = asyncio.Event()
         self.runner = Runner(
             self.session, engine, default_registry(), wake=self.woken.set, room=self.room
@@ -50,13 +51,13 @@ async def test_a_full_outbox_pauses_the_producer_until_there_is_room():
     shell.session.outbox.limit = 1
     await _settle()
     assert [frame["type"] for frame in shell.sent()] == ["accepted", "status"]
-    shell.room.set()
+    shell.room.free()
     call = await engine.calls.get()
     for text in ("one ", "two ", "three"):
         call.delta(text=text)
     await _settle()
     assert [frame["text"] for frame in shell.sent()] == ["one "]
-    shell.room.set()
+    shell.room.free()
     await _settle()
     assert [frame["text"] for frame in shell.sent()] == ["two "]
 

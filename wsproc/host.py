@@ -9,6 +9,7 @@ from typing import Protocol
 
 from wsproc.frames.errors import CloseCode
 from wsproc.job import StopReason
+from wsproc.room import Room
 from wsproc.runner import Runner
 from wsproc.session import Action, Close, JobAction, Session, TakeUp
 from wsproc.tasks import TaskRegistry
@@ -36,6 +37,8 @@ class Host:
     `on_over` is called once when the session has nothing left to live for.
     """
 
+    __slots__ = ("_link", "_on_over", "_room", "_runner", "_timer", "session")
+
     def __init__(
         self,
         session: Session,
@@ -45,12 +48,12 @@ class Host:
         on_over: Callable[[Host], None],
     ) -> None:
         self.session = session
-        self.room = asyncio.Event()
+        self._room = Room()
         self._link: Link | None = None
         self._on_over = on_over
         self._timer: asyncio.TimerHandle | None = None
         self._runner = Runner(
-            session, engine, registry, wake=self._wake, room=self.room, on_end=self._ended
+            session, engine, registry, wake=self._wake, room=self._room, on_end=self._ended
         )
 
     def __repr__(self) -> str:
@@ -82,7 +85,7 @@ class Host:
             return False
         self._link = None
         self._carry_out(self.session.detach(time.monotonic(), clean=clean))
-        self.room.set()
+        self._room.free()
         self._rearm()
         return True
 
@@ -93,6 +96,13 @@ class Host:
     def put_off(self, message: str | bytes, wait_s: float) -> list[Close | TakeUp]:
         """Answer a message that came too fast."""
         return self._carry_out(self.session.put_off(message, wait_s))
+
+    def next_message(self) -> bytes | None:
+        """Take the next message to send, or None; producers go on where there is room again."""
+        message = self.session.next_message()
+        if not self.session.outbox.congested:
+            self._room.free()
+        return message
 
     # --- ends -----------------------------------------------------------------------------------
 

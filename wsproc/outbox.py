@@ -40,12 +40,20 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fresh:
+class Fresh:
+    """A job's frame without its number, and its message with the number 0."""
+
     frame: JobFrame
-    size: int
+    message: bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes."""
+        return len(self.message)
 
     @property
     def purgeable(self) -> bool:
+        """Whether a cancel takes it."""
         return isinstance(self.frame, PURGEABLE)
 
 
@@ -68,7 +76,7 @@ class _Again:
         return self.numbered.seq != 1
 
 
-_Waiting = _Fresh | _Again
+_Waiting = Fresh | _Again
 
 
 class Outbox:
@@ -77,6 +85,8 @@ class Outbox:
     `limit` is in bytes of JSON. Nothing is refused over it (results must not be lost): producers
     are expected to ask `congested` before they make more.
     """
+
+    __slots__ = ("_control", "_control_size", "_jobs", "limit", "size")
 
     def __init__(self, limit: int = 1 << 20) -> None:
         self.limit = limit
@@ -122,13 +132,13 @@ class Outbox:
         """
         waiting = self._queue(frame.id)
         last = waiting[-1] if waiting else None
-        before = last.frame if isinstance(last, _Fresh) else None
+        before = last.frame if isinstance(last, Fresh) else None
         if isinstance(frame, Token) and isinstance(before, Token) and self.congested:
             self._replace_last(waiting, Token(id=frame.id, text=before.text + frame.text))
         elif isinstance(frame, REPLACEABLE) and isinstance(before, type(frame)):
             self._replace_last(waiting, frame)
         else:
-            self._append(waiting, _Fresh(frame, len(encode(frame))))
+            self._append(waiting, Fresh(frame, encode(frame, 0)))
         self._keep(frame.id, waiting)
 
     def replay(self, job: str, frames: Iterable[Numbered], sent: int = 0) -> None:
@@ -140,7 +150,7 @@ class Outbox:
 
     # --- out ------------------------------------------------------------------------------------
 
-    def pop(self) -> bytes | JobFrame | None:
+    def pop(self) -> bytes | Fresh | None:
         """Take the next message, or the next frame, which is to be given its number.
 
         Control first, then the jobs in turn; None when nothing waits.
@@ -150,7 +160,7 @@ class Outbox:
         if not self._jobs:
             return None
         first = self._pop_of_job()
-        return first.frame if isinstance(first, _Fresh) else mark_replayed(first.numbered.message)
+        return first if isinstance(first, Fresh) else mark_replayed(first.numbered.message)
 
     def take(self) -> ServerFrame | None:
         """Take the next frame as it is, where nothing is ever sent again."""
@@ -159,7 +169,7 @@ class Outbox:
         if not self._jobs:
             return None
         first = self._pop_of_job()
-        assert isinstance(first, _Fresh)
+        assert isinstance(first, Fresh)
         return first.frame
 
     def _pop_of_job(self) -> _Waiting:
@@ -182,7 +192,7 @@ class Outbox:
 
     def supersede(self, job: str, revision: int) -> None:
         """Drop a job's waiting statuses that are about an earlier revision of its text."""
-        self._drop(job, lambda one: isinstance(one, _Fresh) and is_stale(one.frame, revision))
+        self._drop(job, lambda one: isinstance(one, Fresh) and is_stale(one.frame, revision))
 
     def _drop(self, job: str, unwanted: Callable[[_Waiting], bool]) -> None:
         waiting = self._jobs.pop(job, deque())
@@ -194,13 +204,13 @@ class Outbox:
         """Return up to which number a job's frames were sent, `last` where none waits."""
         return next(_unsent(self._jobs.get(job, ())), last + 1) - 1
 
-    def take_fresh(self) -> list[JobFrame]:
+    def take_fresh(self) -> list[Fresh]:
         """Take the frames of all jobs out, those of each in their order; control frames stay.
 
         What was to be sent again is dropped: it is in the log.
         """
         queues = self._jobs.values()
-        fresh = [one.frame for waiting in queues for one in waiting if isinstance(one, _Fresh)]
+        fresh = [one for waiting in queues for one in waiting if isinstance(one, Fresh)]
         self._jobs = {}
         self.size = self._control_size
         return fresh
@@ -238,9 +248,9 @@ class Outbox:
         self.size += one.size
 
     def _replace_last(self, waiting: deque[_Waiting], frame: JobFrame) -> None:
-        size = len(encode(frame))
-        self.size += size - waiting[-1].size
-        waiting[-1] = _Fresh(frame, size)
+        newer = Fresh(frame, encode(frame, 0))
+        self.size += newer.size - waiting[-1].size
+        waiting[-1] = newer
 
 
 def _unsent(waiting: Iterable[_Waiting]) -> Iterator[int]:

@@ -83,6 +83,11 @@ def encode(frame: ServerFrame | ClientFrame, seq: int | None = None) -> bytes:
     return orjson.dumps({**head, **_without(frame.model_dump(exclude_unset=True), head)})
 
 
+def with_seq(message: bytes, seq: int) -> bytes:
+    """Return the message of a job's frame that was encoded with the number 0 with another one."""
+    return message.replace(b'"seq":0', b'"seq":%d' % seq, 1)  # before it are constants and the id
+
+
 def mark_replayed(message: bytes) -> bytes:
     """Return the message of a job's frame as one that is sent again."""
     return message[:-1] + b',"replay":true}'
@@ -183,4 +188,13 @@ _BRANCHES = ("literal[", "constrained-", "function-", "list[")
 """How the names of union branches begin; they stand behind the field that has the union."""
 
 
-__all__ = ["SUBPROTOCOL", "BadFrame", "decode", "decode_server", "encode", "mark_replayed", "peek"]
+__all__ = [
+    "SUBPROTOCOL",
+    "BadFrame",
+    "decode",
+    "decode_server",
+    "encode",
+    "mark_replayed",
+    "peek",
+    "with_seq",
+]

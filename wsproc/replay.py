@@ -21,7 +21,7 @@ import orjson
 
 from wsproc.frames.errors import ErrorCode, error_info
 from wsproc.frames.server import Done, Failed, FinalStatus, JobFrame
-from wsproc.protocol import encode
+from wsproc.protocol import encode, with_seq
 
 FRAME_COST = 128
 """What a kept frame takes beside its bytes: the objects around it, rounded up."""
@@ -65,7 +65,9 @@ class _JobLog:
 class ReplayLog:
     """The frames of one session's jobs. `limit` is in bytes; `budget` is that of all sessions."""
 
-    def __init__(self, limit: int = 4 << 20, budget: ReplayBudget | None = None) -> None:
+    __slots__ = ("_budget", "_ended", "_jobs", "_stamp", "limit", "size")
+
+    def __init__(self, limit: int = 8 << 20, budget: ReplayBudget | None = None) -> None:
         self.limit = limit
         self.size = 0
         self._budget = ReplayBudget() if budget is None else budget
@@ -88,16 +90,18 @@ class ReplayLog:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def append(self, frame: JobFrame, *, sent: bool) -> bytes:
-        """Give a frame its number, keep it, and return its message.
+    def append(self, frame: JobFrame, message: bytes | None = None, *, sent: bool) -> bytes:
+        """Give a frame its number, keep it, and return its message; `message` is that with the
+        number 0, where it is known.
 
         `sent` is whether a connection is sent it now. Raises TypeError for a frame that cannot be
         written as JSON; nothing is changed then.
         """
         log = self._jobs.get(frame.id) or _JobLog()
-        message = encode(frame, log.last + 1)
+        seq = log.last + 1
+        message = encode(frame, seq) if message is None else with_seq(message, seq)
         self._jobs.setdefault(frame.id, log)
-        log.last += 1
+        log.last = seq
         if isinstance(frame, Done):
             log.done, log.sent = message, sent
             self._grow(len(message) + JOB_COST)

@@ -16,6 +16,7 @@ from wsproc.events import JobEnded
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import JobFrame, Timing
 from wsproc.job import Job, StopReason
+from wsproc.room import Room
 from wsproc.session import Ending, Feed, JobAction, Session, Start
 from wsproc.tasks import JobContext, TaskRegistry, TaskResult
 from wsproc.tasks.context import Caller
@@ -30,6 +31,18 @@ class Runner:
     `room` is waited for while its outbox is full, `on_end` is called when a job has ended.
     """
 
+    __slots__ = (
+        "_engine",
+        "_input_timers",
+        "_inputs",
+        "_on_end",
+        "_registry",
+        "_room",
+        "_session",
+        "_tasks",
+        "_wake",
+    )
+
     def __init__(
         self,
         session: Session,
@@ -37,7 +50,7 @@ class Runner:
         registry: TaskRegistry,
         *,
         wake: Callable[[], None],
-        room: asyncio.Event,
+        room: Room,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session
@@ -135,7 +148,6 @@ class Runner:
         self._session.emit(frame)
         self._wake()
         if self._session.outbox.congested:
-            self._room.clear()
             await self._room.wait()
         elif not self._session.attached:
             await asyncio.sleep(0)  # no writer sets the pace: let others have their turn

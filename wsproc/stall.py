@@ -19,6 +19,8 @@ class Patience:
     nothing for `limit_s`, or at once when `lose` is called meanwhile.
     """
 
+    __slots__ = ("_left", "_limit_s", "_progress_at", "_timeout", "_timer", "_transport")
+
     def __init__(self, transport: asyncio.WriteTransport, limit_s: float) -> None:
         self._transport = transport
         self._limit_s = limit_s

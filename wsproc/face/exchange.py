@@ -19,6 +19,7 @@ from wsproc.frames.server import Done, JobFrame, Rejected
 from wsproc.job import StopReason
 from wsproc.logs import bound
 from wsproc.outbox import Outbox
+from wsproc.room import Room
 from wsproc.runner import Runner
 from wsproc.session import Action, JobAction, Offer, Session
 from wsproc.tasks import TaskRegistry
@@ -99,7 +100,7 @@ class Exchange:
         self._desk = desk
         self._session = session
         self._work = asyncio.Event()
-        self._room = asyncio.Event()
+        self._room = Room()
         self._runner = Runner(
             session,
             desk.engine,
@@ -137,7 +138,7 @@ class Exchange:
         while True:
             frame = self._session.outbox.take()
             if not self._session.outbox.congested:
-                self._room.set()
+                self._room.free()
             if frame is None:
                 self._work.clear()
                 await self._work.wait()
@@ -153,7 +154,7 @@ class Exchange:
     def stop(self, reason: StopReason) -> None:
         """Stop the job if it is not over."""
         self._carry_out(self._session.leave(reason))
-        self._room.set()
+        self._room.free()
 
     def _carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:

@@ -27,6 +27,8 @@ class Book:
     for that long.
     """
 
+    __slots__ = ("_admission", "_assigned", "_owner", "_remembered", "live", "log", "tenant")
+
     def __init__(self, owner: str, admission: Admission, log: ReplayLog, tenant: Tenant) -> None:
         self.live: dict[str, Job] = {}
         self.log = log

@@ -38,7 +38,7 @@ from wsproc.frames.server import (
     Welcome,
 )
 from wsproc.job import Job, JobState, StopReason
-from wsproc.outbox import Answer, Outbox, is_stale
+from wsproc.outbox import Answer, Fresh, Outbox, is_stale
 from wsproc.protocol import BadFrame, decode, peek
 from wsproc.replay import ReplayLog
 from wsproc.session.actions import Action, Close, Feed, Start, Stop, TakeUp
@@ -56,6 +56,19 @@ BAD_FRAMES_IN_A_ROW = 10
 
 class Session:
     """The jobs of one client. Times (`now`) are seconds on any one steady clock."""
+
+    __slots__ = (
+        "_bad_frames",
+        "_book",
+        "_lapses_at",
+        "attached",
+        "draining",
+        "label",
+        "log",
+        "offer",
+        "outbox",
+        "token",
+    )
 
     def __init__(
         self,
@@ -317,8 +330,8 @@ class Session:
 
         After a clean close jobs that are not to be kept are stopped now, else after `resume_s`.
         """
-        for frame in self.outbox.take_fresh():
-            self.log.append(frame, sent=False)
+        for one in self.outbox.take_fresh():
+            self.log.append(one.frame, one.message, sent=False)
         self.outbox.take_control()
         self.attached = False
         self._lapses_at = now + self.offer.resume_s
@@ -370,8 +383,8 @@ class Session:
         """
         for answer in answers:
             self.outbox.put_first(answer.frame, answer.message)
-        for frame in self.outbox.take_fresh():
-            self.log.append(frame, sent=False)
+        for one in self.outbox.take_fresh():
+            self.log.append(one.frame, one.message, sent=False)
         sent = sent or {}
         self._hush(after, sent)
         parts = list(missed(self.log, self._book.live, after))
@@ -423,7 +436,9 @@ class Session:
     def next_message(self) -> bytes | None:
         """Take the next message to send, or None."""
         one = self.outbox.pop()
-        return self.log.append(one, sent=True) if isinstance(one, JobFrame) else one
+        if isinstance(one, Fresh):
+            return self.log.append(one.frame, one.message, sent=True)
+        return one
 
     def _put(self, frame: JobFrame) -> None:
         if self.attached:

@@ -1,0 +1,148 @@
+"""The one writer of a socket. It yields after each frame, so that the reader gets its turn, and it
+is a task only while there is something to send: most connections are silent most of the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable
+
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
+
+from wsproc.frames.errors import CloseCode
+from wsproc.frames.server import Goaway
+from wsproc.protocol import encode
+from wsproc.session import Close
+from wsproc.stall import Patience
+
+logger = logging.getLogger("wsproc.connection")
+
+GOODBYE_S = 2.0
+"""How long a close may take with a peer that may be gone; it hangs, as sends do."""
+
+STALLED = Close(CloseCode.SLOW_CONSUMER, "nothing was read for too long")
+
+HURRIED = (CloseCode.SLOW_CONSUMER, CloseCode.TAKEN_OVER, CloseCode.ABUSE)
+"""Codes of peers that may be gone, or have had enough of our time."""
+
+
+class Writer:
+    """Sends what `take` gives, until it gives None; `wake` says that there is more.
+
+    `on_stalled` is called as soon as the peer has read nothing for `send_timeout_s`, before the
+    goodbye, which takes its time. `closing` is how the connection ends, once that is decided.
+    """
+
+    __slots__ = (
+        "_context",
+        "_loop",
+        "_on_stalled",
+        "_patience",
+        "_send_timeout_s",
+        "_socket",
+        "_take",
+        "_task",
+        "closing",
+        "sent",
+        "sent_at",
+    )
+
+    def __init__(
+        self,
+        socket: ServerConnection,
+        take: Callable[[], bytes | None],
+        *,
+        send_timeout_s: float,
+        on_stalled: Callable[[], None],
+    ) -> None:
+        self.closing: Close | None = None
+        self.sent = 0
+        self._socket = socket
+        self._take = take
+        self._send_timeout_s = send_timeout_s
+        self._on_stalled = on_stalled
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # of the connection, whoever wakes the writer
+        self._patience: Patience | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.sent_at = self._loop.time()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being sent."""
+        return self._task is None
+
+    def wake(self) -> None:
+        """Send what waits now."""
+        if self._task is None:
+            self._task = self._loop.create_task(self._write(), context=self._context)
+
+    def end(self, close: Close) -> None:
+        """Close once everything is sent that waits; the first who closes decides the code."""
+        self.closing = self.closing or close
+        self.wake()
+
+    def hurry(self) -> None:
+        """Wait no longer for a peer that may be gone, if a send is under way."""
+        if self._patience is not None:
+            self._patience.lose()
+
+    async def stop(self) -> None:
+        """Send nothing more."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def abort(self) -> None:
+        """Cut the connection: a peer that reads nothing would hang every way of closing it."""
+        self._socket.transport.abort()
+
+    async def _write(self) -> None:
+        try:
+            await self._send_all()
+            if self.closing is not None:
+                await self._say_goodbye(self.closing)
+        except ConnectionClosed:
+            pass
+        except TimeoutError:
+            await self._part_from_stalled()
+        except Exception:
+            # Without a writer the connection would only look alive.
+            logger.exception("the writer of a connection failed")
+            self.closing = self.closing or Close(CloseCode.INTERNAL, "internal error")
+            await self._say_goodbye(self.closing)
+        finally:
+            self._task = None
+
+    async def _send_all(self) -> None:
+        while (message := self._take()) is not None:
+            self._patience = Patience(self._socket.transport, self._send_timeout_s)
+            async with self._patience:
+                await self._socket.send(message, text=True)
+            self._patience = None
+            self.sent += 1
+            self.sent_at = self._loop.time()
+            await asyncio.sleep(0)
+
+    async def _part_from_stalled(self) -> None:
+        """Let a peer go that reads nothing: what it was to be sent is kept for its return."""
+        if self.closing is None:
+            self.closing = STALLED
+            self._on_stalled()
+        close = self.closing
+        goaway = Goaway(code=close.code, reason=close.reason, grace_ms=0, reconnect=True)
+        broadcast([self._socket], encode(goaway).decode())  # into the buffer, without a wait
+        await self._say_goodbye(close)
+
+    async def _say_goodbye(self, close: Close) -> None:
+        """Close the connection; cut it where the peer does not even read that."""
+        patience_s = GOODBYE_S if close.code in HURRIED else self._send_timeout_s
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._socket.close(close.code, close.reason)
+        except TimeoutError:
+            self.abort()
