@@ -1,10 +1,10 @@
 """What is left of a server's capacity at ten times the load: `python -m benchmarks.overload`.
 
-One server with the sentiment stage. First its capacity, by clients that always have enough jobs
-waiting; then an open loop, which sends jobs by the clock whether or not they are answered; then the
-capacity again, since machines change while they are measured. Goodput is what was completed within
-its timeout, over the mean of the two capacities. The load generator is on the same machine and
-takes its share of it; the report says how much.
+One server with the sentiment stage. In turns its capacity, by clients that always have enough jobs
+waiting, and an open loop, which sends jobs by the clock whether or not they are answered. Goodput
+is what was completed within its timeout, over the mean of the capacities before and after, since
+machines change while they are measured. The load generator is on the same machine and takes its
+share of it; the report says how much.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.load import WebSocketWire, frame
 from benchmarks.servers import Server, free_port
-from benchmarks.stats import quantile
+from benchmarks.stats import quantile, ratios, spread
 from benchmarks.workload import sample_texts
 
 WARM_S = 3.0
@@ -39,6 +40,7 @@ class Part:
 
     begins: float
     ends: float
+    own_cpu: float = 0.0
     sent: int = 0
     completed: int = 0
     codes: Counter[str] = field(default_factory=Counter)
@@ -135,44 +137,54 @@ async def _empty(clients: Sequence[Client]) -> None:
 
 
 async def run(options: argparse.Namespace, port: int) -> str:
-    """Run the three parts and return the report."""
-    fields = {"type": "batch", "include_summary": False}
-    plain, timed = (
-        [json.dumps(fields | more | {"text": text})[1:].encode() for text in _texts()]
-        for more in ({}, {"timeout_ms": options.timeout_ms})
-    )
+    """Measure in turns and return the report."""
+    plain, timed = _jobs({}), _jobs({"timeout_ms": options.timeout_ms})
     clients = [await Client.connected(port) for _ in range(options.clients)]
-    before = await closed_loop(clients, plain, options.seconds)
-    await _empty(clients)
-    cpu = time.process_time()
-    over = await open_loop(clients, timed, options.seconds, options.times * before.rate)
-    cpu = (time.process_time() - cpu) / (options.seconds + WARM_S)
-    await _empty(clients)
-    after = await closed_loop(clients, plain, options.seconds)
+    capacities = [await closed_loop(clients, plain, options.seconds)]
+    overloads = []
+    for _ in range(options.rounds):
+        await _empty(clients)
+        cpu = time.process_time()
+        rate = options.times * capacities[-1].rate
+        overloads.append(await open_loop(clients, timed, options.seconds, rate))
+        overloads[-1].own_cpu = (time.process_time() - cpu) / (options.seconds + WARM_S)
+        await _empty(clients)
+        capacities.append(await closed_loop(clients, plain, options.seconds))
     for client in clients:
         client.transport.abort()
-    return report(before, over, after, cpu)
+    return report(capacities, overloads)
 
 
-def _texts() -> list[str]:
-    return sample_texts(least=4000, most=5000)
+def _jobs(more: dict[str, int]) -> list[bytes]:
+    fields = {"type": "batch", "include_summary": False, **more}
+    texts = sample_texts(least=4000, most=5000)
+    return [json.dumps({**fields, "text": text})[1:].encode() for text in texts]
 
 
-def report(before: Part, over: Part, after: Part, cpu: float) -> str:
-    """Return the figures as a Markdown table."""
-    capacity = (before.rate + after.rate) / 2
-    codes = ", ".join(f"{code} {count}" for code, count in over.codes.most_common()) or "none"
+def report(capacities: Sequence[Part], overloads: Sequence[Part]) -> str:
+    """Return the figures as a Markdown table: medians, with the least and the most round."""
+    means = [(one.rate + other.rate) / 2 for one, other in pairwise(capacities)]
+    goodput = ratios([one.rate for one in overloads], means)
+    codes = sum((one.codes for one in overloads), Counter())
+    refusals = [seconds for one in overloads for seconds in one.refusals]
+    queued = [seconds for one in overloads for seconds in one.queued]
+    sent = [one.sent / (one.ends - one.begins) for one in overloads]
     rows = [
-        ("capacity, jobs/s (before, after)", f"{before.rate:.1f}, {after.rate:.1f}"),
-        ("sent, jobs/s", f"{over.sent / (over.ends - over.begins):.0f}"),
-        ("completed, jobs/s", f"{over.rate:.1f}"),
-        ("goodput over capacity", f"{over.rate / capacity:.2f}"),
-        ("not completed", codes),
-        ("refused after, ms (median, 99 %)", _ms(over.refusals)),
-        ("waited for the first work, ms (median, 99 %)", _ms(over.queued)),
-        ("the load generator's share of a core", f"{cpu:.0%}"),
+        ("capacity, jobs/s", spread([one.rate for one in capacities], 1)),
+        ("sent, jobs/s", spread(sent, 0)),
+        ("completed, jobs/s", spread([one.rate for one in overloads], 1)),
+        ("goodput over capacity", spread(goodput, 2)),
+        ("completed, and not", ", ".join(_counted(overloads, codes))),
+        ("refused after, ms (median, 99 %)", _ms(refusals)),
+        ("waited for the first work, ms (median, 99 %)", _ms(queued)),
+        ("the load generator's share of a core", spread([one.own_cpu for one in overloads], 2)),
     ]
     return "\n".join(["| | |", "|-|-|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _counted(overloads: Sequence[Part], codes: Counter[str]) -> Iterator[str]:
+    yield f"completed {sum(one.completed for one in overloads)}"
+    yield from (f"`{code}` {count}" for code, count in codes.most_common())
 
 
 def _ms(seconds: Sequence[float]) -> str:
@@ -186,7 +198,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="embedded", help="the sentiment model")
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each of the three parts")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each part of a round")
     parser.add_argument("--times", type=float, default=10.0, help="the load over the capacity")
     parser.add_argument("--timeout-ms", type=int, default=5000)
     parser.add_argument("--max-queue-s", type=float, default=60.0)
