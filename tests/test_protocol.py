@@ -1,6 +1,7 @@
 """Bytes to frames and back: every bad message has one whole sentence as its answer."""
 
 import json
+import tracemalloc
 
 import orjson
 import pytest
@@ -283,6 +284,19 @@ def _answerable(message: str | bytes) -> None:
         orjson.dumps(bad.error.model_dump())
         if bad.regarding is not None:
             orjson.dumps(bad.regarding.model_dump())
+
+
+def test_a_message_holds_no_more_memory_than_it_needs():
+    """Thousands of them wait, or are kept for a client's return, and are counted by their length."""
+    token = Token(id="a", text=" word")
+    tracemalloc.start(1)
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [encode(token, seq) for seq in range(1000)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2 * sum(len(message) + 33 for message in kept)
 
 
 @given(st.binary(max_size=200))

@@ -80,7 +80,8 @@ def encode(frame: ServerFrame | ClientFrame, seq: int | None = None) -> bytes:
     if isinstance(frame, JobFrame) and seq is not None:
         head["id"] = frame.id
         head["seq"] = seq
-    return orjson.dumps({**head, **_without(frame.model_dump(exclude_unset=True), head)})
+    message = orjson.dumps({**head, **_without(frame.model_dump(exclude_unset=True), head)})
+    return bytes(memoryview(message))  # a copy: orjson's own holds 4 KiB, however short it is
 
 
 def with_seq(message: bytes, seq: int) -> bytes:
