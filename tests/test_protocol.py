@@ -14,7 +14,7 @@ from wsproc.frames.errors import ErrorCode
 from wsproc.frames.server import Accepted, Completed, Pong, Token
 from wsproc.protocol import BadFrame, decode, decode_server, encode
 
-ID_RULE = "id: String should match pattern '^[A-Za-z0-9_.:-]{1,64}$'"
+ID_RULE = "id must match ^[A-Za-z0-9_.:-]{1,64}$"
 KNOWN = "process, batch, generate, append, revise, cancel, jobs, resume, auth, ping"
 TEXT = "long enough"
 BOTH = "give either text or texts, and not both"
@@ -83,12 +83,12 @@ def test_the_type_decides(message: str, code: str, words: str):
         ({"type": "ping", "stream": 1}, "stream", "unknown field 'stream'; known are type, n"),
         ({"type": "ping", "str": 1}, "str", "unknown field 'str'; known are type, n"),
         ({"type": "ping", "m": 1}, "m", "unknown field 'm'; known are type, n"),
-        ({"type": "ping", "n": "1"}, "n", "n: Input should be a valid integer"),
-        ({"type": "ping", "n": 1.5}, "n", "n: Input should be a valid integer"),
-        ({"type": "ping", "n": True}, "n", "n: Input should be a valid integer"),
+        ({"type": "ping", "n": "1"}, "n", "n must be a whole number"),
+        ({"type": "ping", "n": 1.5}, "n", "n must be a whole number"),
+        ({"type": "ping", "n": True}, "n", "n must be a whole number"),
         ({"type": "cancel"}, "id", "id is missing"),
         ({"type": "cancel", "id": "a b"}, "id", ID_RULE),
-        ({"type": "cancel", "id": 5}, "id", "id: Input should be a valid string"),
+        ({"type": "cancel", "id": 5}, "id", "id must be a string"),
         ({"type": "jobs", "id": "*"}, "id", ID_RULE),
         ({"type": "append", "text": "x"}, "id", "id is missing"),
         ({"type": "revise", "id": "a"}, "text", "text is missing"),
@@ -96,17 +96,17 @@ def test_the_type_decides(message: str, code: str, words: str):
         (
             {"type": "resume", "session": "s", "after": {"a": -1}},
             "after.a",
-            "after.a: Input should be greater than or equal to 0",
+            "after.a must be at least 0",
         ),
         (
             {"type": "resume", "session": "s", "after": {"string": "1"}},
             "after.string",
-            "after.string: Input should be a valid integer",
+            "after.string must be a whole number",
         ),
         (
             {"type": "auth", "token": ""},
             "token",
-            "token: String should have at least 1 character",
+            "token must not be empty",
         ),
     ],
 )
@@ -124,22 +124,22 @@ def test_bad_control_frames(fields: dict, path: str, words: str):
     ("fields", "path", "words"),
     [
         ({"type": "process"}, "text", "text is missing"),
-        ({"type": "process", "text": 5}, "text", "text: Input should be a valid string"),
-        ({"type": "process", "text": None}, "text", "text: Input should be a valid string"),
+        ({"type": "process", "text": 5}, "text", "text must be a string"),
+        ({"type": "process", "text": None}, "text", "text must be a string"),
         (
             {"type": "process", "text": "short"},
             "text",
-            "text: String should have at least 10 characters",
+            "text must have at least 10 characters",
         ),
         (
             {"type": "process", "text": TEXT, "chunk_size": 49},
             "chunk_size",
-            "chunk_size: Input should be greater than or equal to 50",
+            "chunk_size must be at least 50",
         ),
         (
             {"type": "process", "text": TEXT, "chunk_size": 501},
             "chunk_size",
-            "chunk_size: Input should be less than or equal to 500",
+            "chunk_size must be at most 500",
         ),
         (
             {"type": "process", "text": TEXT, "chunk_sise": 100},
@@ -149,18 +149,18 @@ def test_bad_control_frames(fields: dict, path: str, words: str):
         (
             {"type": "process", "text": TEXT, "split": "word"},
             "split",
-            "split: Input should be 'fixed' or 'sentence'",
+            "split must be 'fixed' or 'sentence'",
         ),
         ({"type": "process", "text": TEXT, "id": "a b"}, "id", ID_RULE),
         (
             {"type": "process", "text": TEXT, "include_summary": 1},
             "include_summary",
-            "include_summary: Input should be a valid boolean",
+            "include_summary must be true or false",
         ),
         (
             {"type": "process", "text": TEXT, "on_disconnect": "stay"},
             "on_disconnect",
-            "on_disconnect: Input should be 'cancel' or 'keep'",
+            "on_disconnect must be 'cancel' or 'keep'",
         ),
         (
             {"type": "process", "text": TEXT, "summary_min_length": 9, "summary_max_length": 3},
@@ -177,33 +177,33 @@ def test_bad_control_frames(fields: dict, path: str, words: str):
             "meta",
             "meta may be nested 32 levels deep at most",
         ),
-        ({"type": "batch"}, None, BOTH),
+        ({"type": "batch"}, None, "text is missing, or texts for many"),
         ({"type": "batch", "text": TEXT, "texts": [TEXT]}, None, BOTH),
         (
             {"type": "batch", "texts": []},
             "texts",
-            "texts: List should have at least 1 item after validation, not 0",
+            "texts must not be empty",
         ),
         (
             {"type": "batch", "texts": [TEXT, "x"]},
             "texts[1]",
-            "texts[1]: String should have at least 10 characters",
+            "texts[1] must have at least 10 characters",
         ),
         ({"type": "generate"}, "prompt", "prompt is missing"),
         (
             {"type": "generate", "prompt": "x", "top_p": 0},
             "top_p",
-            "top_p: Input should be greater than 0",
+            "top_p must be above 0",
         ),
         (
             {"type": "generate", "prompt": "x", "stop": ["."] * 16 + ["!"]},
             "stop",
-            "stop: List should have at most 16 items after validation, not 17",
+            "stop must have at most 16 items",
         ),
         (
             {"type": "generate", "prompt": "x", "stop": [""]},
             "stop[0]",
-            "stop[0]: String should have at least 1 character",
+            "stop[0] must not be empty",
         ),
     ],
 )
@@ -211,7 +211,7 @@ def test_bad_submits(fields: dict, path: str | None, words: str):
     """A submit that cannot be read is to be rejected: one sentence, the field's path, its code."""
     bad = refused(json.dumps(fields))
     assert (bad.error.message, bad.error.path) == (words, path)
-    missing = words.endswith("is missing")
+    missing = "is missing" in words
     assert bad.error.code is (ErrorCode.MISSING_FIELD if missing else ErrorCode.INVALID_FIELD)
     assert bad.submit
     assert not bad.error.retryable

@@ -59,6 +59,19 @@ async def test_each_message_too_many_is_answered_with_the_time_to_come_again():
         assert await answers_a_ping(wire)
 
 
+async def test_the_usual_rate_is_none_that_short_jobs_reach():
+    """A client with many of them in flight, that cancels them besides, is never told to wait."""
+    async with serving(FakeEngine(answers=plausible)) as server, connected(server) as wire:
+        for turn in range(5):
+            names = [f"{turn}-{number}" for number in range(200)]
+            for name in names:
+                await wire.send(type="generate", id=name, prompt="x")
+                await wire.send(type="cancel", id=name)
+            for name in names:
+                await wire.next("done", id=name)
+        assert {frame["type"] for frame in wire.frames}.isdisjoint({"error", "rejected"})
+
+
 async def test_a_submit_too_many_is_not_taken_and_its_answer_names_it():
     """It may be sent again under the same id."""
     engine = FakeEngine(answers=plausible)
@@ -202,7 +215,7 @@ async def test_a_connection_holds_no_headers():
 async def test_large_messages_use_the_rate_up_sooner():
     """The time of reading grows with the bytes."""
     big = json.dumps({"type": "ping", "n": 1}) + " " * 200_000
-    async with serving(FakeEngine(), message_burst=30) as server, connected(server) as wire:
+    async with serving(FakeEngine(), message_burst=240) as server, connected(server) as wire:
         for _ in range(4):
             await wire.socket.send(big)
         kinds = [(await wire.receive())["type"] for _ in range(4)]

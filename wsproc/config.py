@@ -100,10 +100,10 @@ class ServerConfig:
     ] = 1000
     messages_per_s: Annotated[
         float, Setting("Messages that one connection may send; 0: no limit.", LIMITS, least=0)
-    ] = 200.0
+    ] = 2000.0
     message_burst: Annotated[
         int, Setting("Messages that it may send at once.", LIMITS, least=1)
-    ] = 400
+    ] = 4000
     max_jobs_per_principal: Annotated[
         int, Setting("Jobs of one token's owner at a time; 0 is no limit.", LIMITS, least=0)
     ] = 0

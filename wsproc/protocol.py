@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from wsproc.frames.client import CONTROLS, TASKS, ClientFrame, Submit
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
@@ -163,13 +164,44 @@ def _explain(error: ValidationError, model: type[ClientFrame], submit: bool) -> 
     code = ErrorCode.INVALID_FIELD if submit else ErrorCode.BAD_FRAME
     if detail["type"] == "missing":
         missing = ErrorCode.MISSING_FIELD if submit else ErrorCode.BAD_FRAME
-        return error_info(missing, f"{path} is missing", path=path)
+        words = f"{path} is missing" if path else detail["msg"]
+        return error_info(missing, words, path=path or None)
     if detail["type"] == "extra_forbidden":
         known = [*model.model_fields]
         return error_info(code, f"unknown field {path!r}{_suggestion(path, known)}", path=path)
+    return error_info(code, _sentence(path, detail), path=path or None)
+
+
+_RULES = {
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""What pydantic's findings are in our words; a task of one's own may bring others."""
+
+
+def _sentence(path: str, detail: ErrorDetails) -> str:
+    """Say in one sentence which rule a field breaks."""
+    rule, context = _RULES.get(detail["type"]), detail.get("ctx", {})
+    if context.get("min_length") == 1:
+        return f"{path} must not be empty"
+    if rule is not None and path:
+        return f"{path} {rule.format_map(context)}"
     words = detail["msg"].removeprefix("Value error, ")
-    message = f"{path}: {words}" if path and not words.startswith(path) else words
-    return error_info(code, message, path=path or None)
+    return f"{path}: {words}" if path and not words.startswith(path) else words
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -1,7 +1,7 @@
 """How many messages a connection may send: a token bucket, and patience with those who ignore it.
 Pure.
 
-A message costs one token, and a large one a token for each 16 KiB, since the time that reading
+A message costs one token, and a large one a token for each 2 KiB, since the time that reading
 takes grows with the bytes. What comes while the bucket is empty is refused with the time until it
 would have been taken. Each refusal is paid from a second, larger bucket; who empties that one does
 not want to be told.
@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-BYTES_A_TOKEN = 16 * 1024
+BYTES_A_TOKEN = 2 * 1024
 
-PATIENCE_RATE = 5
-"""Refusals that are forgiven, in multiples of the rate: six times the rate may go on for ever."""
+PATIENCE_RATE = 2
+"""Refusals that are forgiven, in multiples of the rate: three times the rate may go on for ever."""
 
-PATIENCE_S = 20
+PATIENCE_S = 2
 """Refusals that may come at once, in seconds of the rate."""
 
 

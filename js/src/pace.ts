@@ -1,10 +1,10 @@
 /**
  * No more messages than the server takes: waiting here is better than being told to wait. Pure.
  *
- * A token bucket, as the server's: a message costs one token, a large one a token for each 16 KiB.
+ * A token bucket, as the server's: a message costs one token, a large one a token for each 2 KiB.
  */
 
-const BYTES_A_TOKEN = 16 * 1024;
+const BYTES_A_TOKEN = 2 * 1024;
 
 export class Pace {
   readonly #rate: number;

@@ -85,6 +85,17 @@ def test_meta_is_any_json_of_a_bounded_size_and_depth():
             Process(text=TEXT, meta=meta)
 
 
+def test_the_first_mistake_in_a_list_is_enough():
+    """The rest is not looked at: a message of many mistakes costs no more than one of one."""
+    for model, fields in (
+        (Batch, {"texts": [1, 2, 3]}),
+        (Generate, {"prompt": "x", "stop": [1, 2]}),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            model.model_validate(fields)
+        assert caught.value.error_count() == 1
+
+
 @pytest.mark.parametrize(
     ("request_", "needs"),
     [

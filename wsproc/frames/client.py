@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 MIN_TEXT_CHARS = 10
 """The least characters of a text; the most is a server setting (`limits.max_text_chars`)."""
@@ -168,11 +169,13 @@ class Batch(TextOptions):
 
     type: Literal["batch"] = "batch"
     text: Text | None = None
-    texts: list[Text] | None = Field(default=None, min_length=1)
+    texts: list[Text] | None = Field(default=None, min_length=1, fail_fast=True)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Batch:
-        if (self.text is None) == (self.texts is None):
+        if self.text is None and self.texts is None:
+            raise PydanticCustomError("missing", "text is missing, or texts for many")
+        if self.text is not None and self.texts is not None:
             raise ValueError("give either text or texts, and not both")
         return self
 
@@ -211,7 +214,7 @@ class Generate(Submit):
     top_k: int | None = Field(default=None, ge=0, le=1_000_000)
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     stop: list[Annotated[str, Field(min_length=1, max_length=256)]] | None = Field(
-        default=None, max_length=16
+        default=None, max_length=16, fail_fast=True
     )
 
     stages = ("generation",)
