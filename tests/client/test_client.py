@@ -460,6 +460,15 @@ async def test_being_turned_away_has_its_close_code():
     assert caught.value.close_code == 1013
 
 
+async def test_being_refused_by_http_has_the_same_code():
+    """A 403 in place of the handshake is 4403, with the server's reason."""
+    async with serving(FakeEngine()) as server:
+        with pytest.raises(wsproc.ConnectFailed, match="origin") as caught:
+            await wsproc.connect(server.url, origin="https://elsewhere.example").open()
+    assert caught.value.close_code == 4403
+    assert not caught.value.retryable
+
+
 async def test_a_browser_address_is_understood():
     """The address of the console page connects as well."""
     async with serving(FakeEngine()) as server:

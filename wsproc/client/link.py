@@ -39,8 +39,9 @@ PING_S = 10.0
 """How often the other side is asked whether it is there, and how long it may take to answer. Both
 together are less than the 30 s for which a server keeps the jobs of a client that is gone."""
 
-UNAUTHORIZED, TOO_EARLY, TOO_MANY = 401, 425, 429
-"""The HTTP statuses below 500 that are told apart: a wrong token, and those to come back after."""
+UNAUTHORIZED, FORBIDDEN, TOO_EARLY, TOO_MANY = 401, 403, 425, 429
+"""The HTTP statuses below 500 that are told apart. The first two stand for 4401 and 4403, which a
+server can say to browsers only; after the last two one may come back."""
 
 
 class TapFailed(Exception):
@@ -224,6 +225,8 @@ def _refused(where: str, error: InvalidStatus) -> ConnectFailed:
     status, said = error.response.status_code, _first_line(error.response.body)
     if status == UNAUTHORIZED:
         return Unauthorized(f"{where} refused the token{said or ': none or a wrong one'}")
+    if status == FORBIDDEN:
+        return ConnectFailed(f"{where} turned us away{said or ' (HTTP 403)'}", CloseCode.FORBIDDEN)
     retryable = status >= 500 or status in (TOO_EARLY, TOO_MANY)
     message = f"{where} answered HTTP {status}{said}; is it a wsproc server?"
     return ConnectFailed(message, retryable=retryable)
