@@ -970,6 +970,48 @@ async def test_closing_ends_the_trying_at_once():
         assert client.state == ConnectionState("closed")
 
 
+async def test_a_connection_that_held_for_a_while_is_counted_anew():
+    """`max_tries` is for one outage: a line that breaks now and then is always made again."""
+
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.close(1012)
+
+    async def held(peer: Peer) -> None:
+        await peer.resumed()
+        await asyncio.sleep(0.01)
+        await peer.close(1012)
+
+    async def last(peer: Peer) -> None:
+        await peer.resumed()
+        await peer.receive("ping")
+        await peer.send("pong")
+
+    once = wsproc.Reconnect(first_delay_s=0.005, max_tries=1)
+    async with scripted(first, held, held, held, last) as url, connect(url, reconnect=once) as one:
+        assert await one.ping() > 0
+
+
+async def test_a_fault_of_the_client_itself_leaves_nobody_waiting(caplog, monkeypatch):
+    """An error that nothing expects is logged and ends the client for everyone who waits on it."""
+
+    async def only(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive("generate")
+        await peer.accept()
+        await peer.token(2, "a")
+        assert await peer.closed() == 1000
+
+    def broken(job, frame) -> None:
+        raise KeyError("a bug")
+
+    async with scripted(only) as url, connect(url) as client:
+        monkeypatch.setattr("wsproc.client.job.Job.receive", broken)
+        with pytest.raises(wsproc.JobLost, match="a bug"):
+            await client.generate("Hello").result()
+    assert "the client failed" in caplog.text
+
+
 async def test_a_watcher_that_raises_harms_nothing(caplog):
     """`on_state` is the program's own business; its error is logged."""
 

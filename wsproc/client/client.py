@@ -191,9 +191,16 @@ class Client(Tasks):
         """
         await self._keeper.open(self._wanted_session)
         if self.adopted:
-            for info in await self.jobs():
-                if info.id in self.adopted:
-                    self.adopted[info.id].task = info.task
+            try:
+                await self._name_adopted()
+            except BaseException:
+                await self.close()
+                raise
+
+    async def _name_adopted(self) -> None:
+        for info in await self.jobs():
+            if info.id in self.adopted:
+                self.adopted[info.id].task = info.task
 
     async def close(self) -> None:
         """Close the connection; the server cancels the jobs that are left. Safe to repeat."""

@@ -125,8 +125,9 @@ class Entries:
     def rename(self, entry: Entry) -> None:
         """Give a job another id on the wire: its old one names its old end."""
         del self._by_wire_id[entry.wire_id]
-        restarts = entry.job.restarts if entry.job else 0
-        entry.wire_id = f"{entry.name[:60]}.{restarts + 1}"
+        runs = 1 + (entry.job.restarts if entry.job else 0)
+        others = (f"{entry.name[:56]}.{n}" for n in itertools.count(runs))
+        entry.wire_id = next(one for one in others if one not in self)
         self._renamed[entry.name] = entry.wire_id
         self.add(entry)
 

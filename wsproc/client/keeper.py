@@ -50,13 +50,13 @@ class Keeper:
         self.goaway: Goaway | None = None
         self.ended: WsprocError | None = None
         """Why there is and will be no connection any more."""
+        self.session = ""
+        """The secret by which this client's session is found again."""
+        self.adopted: dict[str, Job[Any]] = {}
         self._dialer = dialer
         self._ledger = ledger
         self._policy = policy
         self._watcher = watcher
-        self.session = ""
-        """The secret by which this client's session is found again."""
-        self.adopted: dict[str, Job[Any]] = {}
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -113,11 +113,15 @@ class Keeper:
                 lost = await self._read(link)
                 policy = self._return_after(lost)
                 self._leave(lost)
-                if time.monotonic() - begun >= policy.max_delay_s:
+                if time.monotonic() - begun >= policy.first_delay_s:
                     tries, since = 0, time.monotonic()
                 link, tries = await self._return(lost, policy, tries, since)
         except WsprocError as error:
             end = error
+        except Exception as error:  # a fault of this client must not leave anybody waiting either
+            logger.exception("the client failed, the connection is closed")
+            end = ConnectionLost(f"the client failed: {error!r}", 1006)
+            await link.close()
         finally:
             self._finish(end)
 
@@ -277,8 +281,9 @@ async def _send_on(link: Link, *messages: bytes) -> None:
 
 def _as_reply(frame: ServerFrame) -> ServerFrame:
     """Take a server's refusal to resume for its knowing no such session."""
-    refused = isinstance(frame, Error) and frame.re is not None and frame.re.type == "resume"
-    return ResumeReply(outcome="unknown_session") if refused else frame
+    if not isinstance(frame, Error) or frame.re is None or frame.re.type != "resume":
+        return frame
+    return ResumeReply(outcome="unknown_session")
 
 
 def _may_be_tried_again(error: ConnectFailed | ConnectionLost) -> bool:

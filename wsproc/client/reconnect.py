@@ -23,7 +23,8 @@ class Reconnect:
 
     It gives up after `max_tries` failed tries (None: any number) or `max_time_s` after the loss,
     whichever is first. Before try n it waits a random part of `first_delay_s * 2 ** (n - 1)`, of
-    `max_delay_s` at most. A connection that held for `max_delay_s` ends the count.
+    `max_delay_s` at most. A connection that held for `first_delay_s` was none that failed: after it
+    both are counted anew.
     """
 
     max_tries: int | None = None
