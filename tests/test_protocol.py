@@ -287,7 +287,7 @@ def _answerable(message: str | bytes) -> None:
 
 
 def test_a_message_holds_no_more_memory_than_it_needs():
-    """Thousands of them wait, or are kept for a client's return, and are counted by their length."""
+    """Thousands wait, or are kept for a client's return, and are counted by their length."""
     token = Token(id="a", text=" word")
     tracemalloc.start(1)
     try:
