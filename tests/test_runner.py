@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from tests.fakes import FakeEngine
-from tests.test_session import LIMITS
+from tests.session.test_session import LIMITS
 from wsproc.admission import Admission
 from wsproc.engine import EndReason
 from wsproc.frames.client import TASKS

@@ -413,10 +413,10 @@ async def test_a_stalled_reader_is_detached_and_resumes_complete():
         serving(engine, send_timeout_s=0.3, outbox_bytes=20_000, replay_bytes=16 << 20) as server,
         connected(server) as neighbour,
     ):
-        reader, writer = await _raw(server)
+        reader, writer = await raw_connection(server)
         welcome = await _first_frame(reader)
         for job in range(16):
-            _send_raw(writer, {**PROMPT, "id": f"j{job}", "on_disconnect": "keep"})
+            send_raw(writer, {**PROMPT, "id": f"j{job}", "on_disconnect": "keep"})
         calls = [await engine.calls.get() for _ in range(16)]
         feeding = [asyncio.create_task(_feed(call, 100, "x" * 2000)) for call in calls]
         await neighbour.send(**PROMPT, id="a")
@@ -448,7 +448,10 @@ async def _feed(call: FakeCall, words: int, word: str) -> None:
     finish(call)
 
 
-async def _raw(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def raw_connection(
+    server: Server,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection whose reader reads only what it is told to, and buffers little."""
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.connect(("127.0.0.1", server.port))
@@ -470,7 +473,7 @@ async def _first_frame(reader: asyncio.StreamReader) -> dict:
     return json.loads(await reader.readexactly(length))
 
 
-def _send_raw(writer: asyncio.StreamWriter, frame: dict) -> None:
+def send_raw(writer: asyncio.StreamWriter, frame: dict) -> None:
     """Write a masked text frame; a mask of zeros leaves it as it is."""
     body = json.dumps(frame).encode()
     head = bytes([0x81, 0x80 | 126]) + len(body).to_bytes(2, "big") + bytes(4)
@@ -481,9 +484,9 @@ async def test_a_peer_that_is_taken_over_is_not_waited_for():
     """The older connection reads nothing; the newer one has the session at once."""
     engine = FakeEngine()
     async with serving(engine, send_timeout_s=30, outbox_bytes=20_000) as server:
-        reader, writer = await _raw(server)
+        reader, writer = await raw_connection(server)
         welcome = await _first_frame(reader)
-        _send_raw(writer, {**PROMPT, "id": "a"})
+        send_raw(writer, {**PROMPT, "id": "a"})
         call = await engine.calls.get()
         feeding = asyncio.create_task(_feed(call, 200, "x" * 10_000))
         (host,) = server.lobby.sessions

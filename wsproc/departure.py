@@ -53,7 +53,7 @@ class Departure:
         for host in self._lobby.sessions:
             host.drain(GOODBYE, grace_ms=int(self._drain_s * 1000))
         parting = [asyncio.create_task(one.part(GOODBYE)) for one in self._connections]
-        await self.within(self._drain_s, self._finished())
+        await self.within(self._drain_s, self.finished())
         for host in self._lobby.sessions:
             host.leave(StopReason.SHUTDOWN)
         if not await self.within(self._grace_s, closed()):
@@ -65,7 +65,7 @@ class Departure:
 
     async def ended(self) -> None:
         """Wait for the jobs' tasks, whose calls were ended with the engine."""
-        await self.within(self._grace_s, self._finished())
+        await self.within(self._grace_s, self.finished())
 
     async def within(self, seconds: float, what: Coroutine[Any, Any, None]) -> bool:
         """Wait for something for so long, or until there is a hurry; tell whether it happened."""
@@ -77,5 +77,6 @@ class Departure:
             one.cancel()
         return happened
 
-    async def _finished(self) -> None:
+    async def finished(self) -> None:
+        """Wait until every job of every session has ended."""
         await asyncio.gather(*(host.finished() for host in self._lobby.sessions))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -109,12 +109,14 @@ class ReplayLog:
             self._stamp += 1
             log.frames.append((self._stamp, message))
             self._grow(len(message) + FRAME_COST)
+        if log.done is None or frame.id in self._ended:  # else `end` is still to come
+            self._settle()
         return message
 
     def end(self, job: str, ended: Ended) -> None:
         """Note that a job is over, and may be dropped; its `done` may still be on its way here."""
         self._ended[job] = ended
-        self._grow(0)
+        self._settle()
 
     def take_back(self, job: str, first: int) -> None:
         """Unlearn a live job's frames from the number `first` on: they were never sent."""
@@ -172,13 +174,7 @@ class ReplayLog:
     def close(self) -> None:
         """Forget everything, and keep nothing from now on: nobody can come back for it."""
         self.limit = 0
-        self._grow(0)
-
-    def trim(self, most: int, steps: Iterable[Trim]) -> None:
-        """Lose what may be lost until `most` bytes are left, by these steps one after the other."""
-        for step in steps:
-            if self.size > most:
-                step(self, most)
+        self._settle()
 
     def drop_frames(self, most: int) -> None:
         """Drop the oldest frames of all jobs, but no `done`."""
@@ -231,13 +227,18 @@ class ReplayLog:
     def _grow(self, amount: int) -> None:
         self.size += amount
         self._budget.note(self, amount)
-        if amount >= 0 and self.size > self.limit:
-            self.trim(_low_water(self.limit), TRIMS)
+
+    def _settle(self) -> None:
+        """Keep to the bounds: this log's, and that of all together."""
+        for step in STEPS:
+            if self.size > self.limit:
+                step(self, _goal(step, self.limit))
+        self._budget.settle()
 
 
-Trim = Callable[[ReplayLog, int], None]
+Step = Callable[[ReplayLog, int], None]
 
-TRIMS: tuple[Trim, ...] = (
+STEPS: tuple[Step, ...] = (
     ReplayLog.drop_frames,
     ReplayLog.drop_sent,
     ReplayLog.empty,
@@ -258,23 +259,23 @@ class ReplayBudget:
         return f"<ReplayBudget {len(self._logs)} logs, {self.size} of {self.limit} bytes>"
 
     def note(self, log: ReplayLog, amount: int) -> None:
-        """Count what a log has grown by; over the limit let the silent ones give."""
+        """Count what a log has grown by."""
         self.size += amount
         if log.size == 0:
             self._logs.pop(log, None)
         elif amount > 0:
             self._logs[log] = None
             self._logs.move_to_end(log)
-            if self.size > self.limit:
-                self._make_room()
 
-    def _make_room(self) -> None:
-        for step in TRIMS:
+    def settle(self) -> None:
+        """Let the silent logs give if there is too much in all."""
+        for step in STEPS:
+            if self.size <= self.limit:
+                return
+            goal = _goal(step, self.limit)
             for log in list(self._logs):
-                excess = self.size - _low_water(self.limit)
-                if excess <= 0:
-                    return
-                log.trim(max(0, log.size - excess), (step,))
+                if self.size > goal:
+                    step(log, max(0, log.size - (self.size - goal)))
 
 
 def _overflowed(done: bytes) -> bytes:
@@ -286,6 +287,6 @@ def _overflowed(done: bytes) -> bytes:
     return encode(Failed.model_validate({**kept, "error": error}), told["seq"])
 
 
-def _low_water(limit: int) -> int:
-    """Return how far to trim: by an eighth at once, so that not every frame has to."""
-    return limit - limit // 8
+def _goal(step: Step, limit: int) -> int:
+    """Return how far to go: with frames an eighth further, so that not every frame has to."""
+    return limit - limit // 8 if step is ReplayLog.drop_frames else limit

@@ -56,6 +56,13 @@ connection for a quarter of an hour."""
 
 SEND_BUFFER_BYTES = 256 * 1024
 
+UNSENT_BYTES = 16 * 1024
+"""What the kernel takes beyond what the peer has room for. Without it 600 KiB lie there for a peer
+that reads nothing, which then goes unnoticed, and which no cancel can purge any more."""
+
+ENGINE_GOODBYE_S = 0.5
+"""How long workers may take to end by themselves; they have nothing to lose."""
+
 ONCE = ("Host", "Origin", "Authorization", "User-Agent")
 """Headers that decide who may come in: given twice they might be read otherwise by a proxy."""
 
@@ -209,10 +216,9 @@ class Server:
         ways_out = [departure.run(self._all_closed), self._send_strangers_away()]
         if self._face is not None:
             ways_out.append(self._face.leave(departure.within))
-        await asyncio.gather(*ways_out)
+        await asyncio.gather(*ways_out, self._let_engine_go(departure))
         for watcher in self._watchers:
             watcher.cancel()
-        await self.engine.close()  # first: a job whose worker hangs ends with its calls
         await self._listener.wait_closed()
         await departure.ended()
         if self._face is not None:
@@ -226,11 +232,25 @@ class Server:
         self._entrance.abort()
         for connection in list(self._connections):
             connection.abort()
-        self.engine.kill()
 
     async def _all_closed(self) -> None:
         assert self._listener is not None
         await self._listener.wait_closed()
+
+    async def _let_engine_go(self, departure: Departure) -> None:
+        """Close the engine once no job needs it, or no job may need it any more; a job whose worker
+        hangs ends with its calls.
+        """
+        await departure.within(self.config.drain_s + self.config.grace_s, self._no_jobs(departure))
+        closing = asyncio.create_task(self.engine.close())
+        if not await departure.within(ENGINE_GOODBYE_S, _done(closing)):
+            self.engine.kill()
+        await closing
+
+    async def _no_jobs(self, departure: Departure) -> None:
+        await departure.finished()
+        if self._face is not None:
+            await self._face.finished()
 
     async def _send_strangers_away(self) -> None:
         try:
@@ -299,7 +319,10 @@ class Server:
         self._connections.add(connection)
         self._entrance.watch(guest, connection.end)
         try:
-            await connection.serve()
+            if self._departure is None:
+                await connection.serve()
+            else:  # the server began to go away while this client presented itself
+                await websocket.close(GOODBYE.code, GOODBYE.reason)
         finally:
             self._entrance.leave(guest)
             self._connections.discard(connection)
@@ -386,6 +409,11 @@ def _select_subprotocol(
     return None if chosen is None else Subprotocol(chosen)
 
 
+async def _done(task: asyncio.Task[None]) -> None:
+    """Wait for a task without having it cancelled with the wait."""
+    await asyncio.shield(task)
+
+
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
@@ -401,5 +429,7 @@ class _Discreet(logging.LoggerAdapter[logging.Logger]):
 def _bound_kernel(listening: socket.socket) -> None:
     """Bound what the kernel buffers and waits for each accepted socket; they inherit it."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)

@@ -86,6 +86,10 @@ class Face:
             logger.warning("not every answer over plain HTTP was read in time")
         await self._listener.abort()
 
+    async def finished(self) -> None:
+        """Wait until every job has ended."""
+        await self._desk.finished()
+
     async def ended(self) -> None:
         """Wait, after `leave`, until every request has left; one's engine may hang until closed."""
         await self._listener.finished()

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.test_session import LIMITS, TEXT, TIMING, send
+from tests.session.test_session import LIMITS, TEXT, TIMING, send
 from wsproc.admission import Admission
 from wsproc.frames.client import TASKS
 from wsproc.frames.errors import CloseCode, ErrorCode, error_info
