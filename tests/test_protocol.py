@@ -177,7 +177,7 @@ def test_bad_control_frames(fields: dict, path: str, words: str):
             "meta",
             "meta may be nested 32 levels deep at most",
         ),
-        ({"type": "batch"}, None, "text is missing, or texts for many"),
+        ({"type": "batch"}, None, "either text or texts is missing"),
         ({"type": "batch", "text": TEXT, "texts": [TEXT]}, None, BOTH),
         (
             {"type": "batch", "texts": []},

@@ -5,6 +5,7 @@ import pytest
 from wsproc.face import clients
 from wsproc.face.clients import Clients, client_of
 from wsproc.frames.errors import ErrorCode
+from wsproc.rate import BYTES_A_TOKEN
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_who_does_not_wait_is_told_to_wait_longer():
 def test_a_large_request_counts_for_several():
     """Reading it takes longer."""
     all_of_them = Clients(2, rate=10, burst=30)
-    assert all_of_them.hear("ada", 29 * 16 * 1024, now=0.0) is None
+    assert all_of_them.hear("ada", 29 * BYTES_A_TOKEN, now=0.0) is None
     assert all_of_them.hear("ada", 100, now=0.0) is None
     assert all_of_them.hear("ada", 100, now=0.0) is not None
 

@@ -174,7 +174,7 @@ class Batch(TextOptions):
     @model_validator(mode="after")
     def _one_of_both(self) -> Batch:
         if self.text is None and self.texts is None:
-            raise PydanticCustomError("missing", "text is missing, or texts for many")
+            raise PydanticCustomError("missing", "either text or texts is missing")
         if self.text is not None and self.texts is not None:
             raise ValueError("give either text or texts, and not both")
         return self
