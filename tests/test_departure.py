@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
 from tests.test_server_resume import PROMPT, finish, lose, raw_connection, send_raw
 from tests.wire import PATIENCE_S, connected
-from wsproc.engine import EndReason
+from wsproc.engine import EndReason, WorkerState
 from wsproc.server import Server
 
 
@@ -50,6 +50,23 @@ async def test_what_does_not_end_in_time_is_stopped_and_told():
         assert done["partial_result"]["text"] == "a part"
         assert await wire.closed() == 1012
         await closing
+
+
+class SlowToClose(FakeEngine):
+    """An engine that refuses work while its workers end, as a real one does."""
+
+    async def close(self) -> None:
+        """Refuse at once, and take a while."""
+        self.workers = {"fake": WorkerState(False, 0, 0, refuses="the engine is shut down")}
+        await asyncio.sleep(0.1)  # what must not happen meanwhile has no event to wait for
+        await super().close()
+
+
+async def test_a_shutdown_is_no_sickness(caplog: pytest.LogCaptureFixture):
+    """Whoever is woken by errors in a log is not woken by it."""
+    async with serving(SlowToClose(), probe_s=0.04) as server:
+        await server.close()
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 async def test_jobs_of_clients_that_are_gone_are_stopped_at_once():

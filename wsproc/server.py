@@ -217,8 +217,6 @@ class Server:
         if self._face is not None:
             ways_out.append(self._face.leave(departure.within))
         await asyncio.gather(*ways_out, self._let_engine_go(departure))
-        for watcher in self._watchers:
-            watcher.cancel()
         await self._listener.wait_closed()
         await departure.ended()
         if self._face is not None:
@@ -242,6 +240,8 @@ class Server:
         hangs ends with its calls.
         """
         await departure.within(self.config.drain_s + self.config.grace_s, self._no_jobs(departure))
+        for watcher in self._watchers:  # to them an engine that is shut down is a sick one
+            watcher.cancel()
         closing = asyncio.create_task(self.engine.close())
         if not await departure.within(ENGINE_GOODBYE_S, _done(closing)):
             self.engine.kill()

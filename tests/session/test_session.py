@@ -406,7 +406,7 @@ def test_an_error_names_the_frame_that_it_is_about():
     [
         (
             {"type": "auth", "token": "very secret"},
-            "this server asks for no token; auth is not needed",
+            "auth has no place here: no token is asked for, or one was given already",
         ),
     ],
 )

@@ -26,6 +26,6 @@ def refused(frame: ClientFrame, message: str, path: str = "type") -> Error:
 def not_offered(frame: ClientFrame) -> Error:
     """Answer a frame of the protocol that this server does not act upon yet."""
     messages: dict[type[ClientFrame], str] = {
-        Auth: "this server asks for no token; auth is not needed",
+        Auth: "auth has no place here: no token is asked for, or one was given already",
     }
     return refused(frame, messages[type(frame)])
