@@ -25,7 +25,12 @@ GOODBYE_S = 2.0
 
 STALLED = Close(CloseCode.SLOW_CONSUMER, "nothing was read for too long")
 
-HURRIED = (CloseCode.SLOW_CONSUMER, CloseCode.TAKEN_OVER, CloseCode.ABUSE)
+HURRIED = (
+    CloseCode.SLOW_CONSUMER,
+    CloseCode.TAKEN_OVER,
+    CloseCode.ABUSE,
+    CloseCode.TOO_MANY_BAD_FRAMES,
+)
 """Codes of peers that may be gone, or have had enough of our time."""
 
 
