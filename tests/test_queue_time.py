@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsproc.queue_time import REAL_QUEUE, STALE_S, QueueTime
+from wsproc.queue_time import LATE, LEAST_BOUND, REAL_QUEUE, STALE_S, QueueTime, Ran
 
 
 def queue(times: QueueTime, jobs: int, *, owner: str = "a", kind: str = "k", now: float = 0.0):
@@ -14,10 +14,11 @@ def queue(times: QueueTime, jobs: int, *, owner: str = "a", kind: str = "k", now
 
 
 def serve(times: QueueTime, jobs: int, *, each: float, now: float, kind: str = "k") -> float:
-    """Let jobs of `a` begin, one every `each` seconds; return the time after it."""
+    """Let jobs of `a` begin and end, one every `each` seconds; return the time after it."""
     for _ in range(jobs):
         now += each
-        times.begin(kind, "a", now)
+        times.begin(kind, "a")
+        times.leave(kind, 1, Ran(0.5, now))
     return now
 
 
@@ -39,13 +40,13 @@ def test_a_job_waits_for_those_ahead_at_their_pace():
     assert times.expect("k", "a", now) == pytest.approx(10.0)
 
 
-def test_jobs_that_begin_together_count_by_their_batch():
+def test_jobs_that_end_together_count_by_their_batch():
     """Ten at once every second are a tenth of a second each."""
     times = QueueTime()
     queue(times, 200)
     for second in range(1, 11):
         serve(times, 10, each=0.0, now=float(second))
-    assert times.seconds_a_job("k", 10.0) == pytest.approx(0.1, rel=0.01)
+    assert times.seconds_a_job("k", 10.0) == pytest.approx(0.1, rel=0.05)
 
 
 def test_it_follows_a_change_of_speed():
@@ -53,9 +54,9 @@ def test_it_follows_a_change_of_speed():
     times = QueueTime()
     queue(times, 5000)
     now = serve(times, 500, each=0.01, now=0.0)
-    now = serve(times, 300, each=0.1, now=now)
+    now = serve(times, 200, each=0.1, now=now)
     assert times.seconds_a_job("k", now) == pytest.approx(0.1, rel=0.25)
-    now = serve(times, 3000, each=0.01, now=now)
+    now = serve(times, 1000, each=0.01, now=now)
     assert times.seconds_a_job("k", now) == pytest.approx(0.01, rel=0.25)
 
 
@@ -105,37 +106,66 @@ def test_jobs_of_ones_own_cost_as_many_turns_as_were_seen():
     for owner in owners * 20:
         times.enter("k", owner, 0.0)
     for number, owner in enumerate(owners * 15):
-        times.begin("k", owner, number * 0.1)
-    assert times.expect("k", "0", 30.0) == pytest.approx(0.1 * (19 + 5 * 20), rel=0.01)
-    assert times.expect("k", "new", 30.0) == pytest.approx(0.1 * 20, rel=0.01)
+        times.begin("k", owner)
+        times.leave("k", 1, Ran(0.5, number * 0.1))
+    assert times.expect("k", "0", 30.0) == pytest.approx(0.1 * (19 + 5 * 20), rel=0.05)
+    assert times.expect("k", "new", 30.0) == pytest.approx(0.1 * 20, rel=0.05)
 
 
 def test_how_long_a_job_takes_is_the_average_of_the_last_few():
-    """Of its own lane."""
+    """Of its own lane; one that had no work done tells nothing of it."""
     times = QueueTime()
-    times.enter("k", "a", 0.0)
+    queue(times, 100)
     assert times.run_s("k") == 0.0
-    for _ in range(50):
-        times.ended("k", 1.0, late=False)
-    for _ in range(20):
-        times.ended("k", 3.0, late=False)
+    for seconds in [*[1.0] * 50, *[3.0] * 20, 0.0]:
+        times.leave("k", 1, Ran(seconds, at=0.0))
     assert times.run_s("k") == pytest.approx(2.76, abs=0.01)
     assert times.run_s("other") == 0.0
 
 
-def test_jobs_that_are_late_make_the_plan_more_careful():
-    """And those in time less so again, up to three quarters of the timeout."""
+def test_a_job_may_plan_with_half_of_its_timeout():
+    """Less what it takes from its first work on, but with a tenth in any case."""
     times = QueueTime()
-    times.enter("k", "a", 0.0)
-    assert times.longest_wait_s("k", 10.0) == pytest.approx(7.5)
-    for _ in range(5):
-        times.ended("k", 2.0, late=True)
-    careful = times.longest_wait_s("k", 10.0)
-    assert careful == pytest.approx(7.5 * 0.9**5 - 2.0)
-    for _ in range(1000):
-        times.ended("k", 2.0, late=False)
-    assert times.longest_wait_s("k", 10.0) == pytest.approx(5.5)
-    assert times.longest_wait_s("unknown", 10.0) == pytest.approx(7.5)
+    assert times.longest_wait_s("k", 10.0) == 5.0
+    queue(times, 1)
+    times.leave("k", 1, Ran(2.0, at=0.0))
+    assert times.longest_wait_s("k", 10.0) == 3.0
+    assert times.longest_wait_s("k", 3.0) == pytest.approx(0.3)
+
+
+def test_jobs_that_are_late_set_a_bound_to_how_many_there_may_be():
+    """Devices that share their time between too many jobs finish none; who was late together counts
+    once, and those in time widen the bound until it is none.
+    """
+    times = QueueTime()
+    numbers = [times.enter("k", "a", 0.0) for _ in range(40)]
+    assert not times.crowded("k")
+    for number in numbers[:10]:
+        times.leave("k", number, Ran(0.0, at=1.0, late=True))
+    assert times._lanes["k"].bound == pytest.approx(39 * LATE)
+    assert times.crowded("k")
+    for number in numbers[10:22]:
+        times.leave("k", number, Ran(0.5, at=1.0))
+    assert not times.crowded("k")
+    assert not times.crowded("other")
+    later = times.enter("k", "a", 1.0)
+    times.leave("k", later, Ran(0.5, at=2.0, late=True))
+    assert times._lanes["k"].bound == pytest.approx(18 * LATE)
+    for number in numbers[22:]:
+        times.leave("k", number, Ran(0.5, at=3.0))
+    assert not times.crowded("k")
+    for _ in range(20):
+        times.leave("k", times.enter("k", "a", 4.0), Ran(0.5, at=4.0))
+    assert times._lanes["k"].bound is None
+
+
+def test_a_bound_is_never_so_low_that_nobody_comes_in():
+    """Every job may be late for a while; the next may be in time."""
+    times = QueueTime()
+    for _ in range(50):
+        times.leave("k", times.enter("k", "a", 0.0), Ran(1.0, at=0.0, late=True))
+    assert times._lanes["k"].bound == LEAST_BOUND
+    assert LATE < 1
 
 
 def test_jobs_that_are_withdrawn_are_no_sign_of_speed():
@@ -145,6 +175,7 @@ def test_jobs_that_are_withdrawn_are_no_sign_of_speed():
     now = serve(times, 50, each=0.1, now=0.0)
     for _ in range(400):
         times.withdraw("k", "a")
+        times.leave("k", 1, None)
     assert times.seconds_a_job("k", now) == pytest.approx(0.1)
     assert times.expect("k", "a", now) == pytest.approx(5.0)
 
@@ -168,7 +199,8 @@ def test_any_history(steps: list[tuple[str, str, float]]):
             times.enter("k", owner, now)
         elif owner in waiting:
             waiting.remove(owner)
-            getattr(times, verb)("k", owner, *([now] if verb == "begin" else []))
+            getattr(times, verb)("k", owner)
+            times.leave("k", 1, Ran(pause, now) if verb == "begin" else None)
         each = times.seconds_a_job("k", now)
         if each is not None:
             assert each > 0
@@ -176,4 +208,6 @@ def test_any_history(steps: list[tuple[str, str, float]]):
             assert times.expect("k", owner, now) / each >= others + waiting.count(owner) - 1e-6
     for owner in waiting:
         times.withdraw("k", owner)
+        times.leave("k", 1, None)
+    assert all(lane.live == 0 for lane in times._lanes.values())
     assert repr(times) == "<QueueTime {}>"

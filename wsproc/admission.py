@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.pace import Pace
-from wsproc.queue_time import QueueTime
+from wsproc.queue_time import QueueTime, Ran
 
 JobKey = tuple[str, str]
 """(session, job id): unique in a server. The session is the owner, which shares fairly."""
@@ -27,22 +27,18 @@ UNKNOWN_RETRY_S = 1.0
 
 LONGEST_RETRY_S = 30.0
 
-LEAST_SHARE = 0.1
-"""A job may wait for so much of its timeout in any case: devices that run out of jobs are no help
-to anyone."""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a live job stands. `ticket` orders those of one priority; `crowd` is how many jobs were
-    live when it came; one whose input was still to come never `waits`.
+    live when it came; `number` is its place in the lane, 0 where it never waited.
     """
 
     priority: int
     kind: Hashable
     crowd: int
     ticket: int
-    waits: bool
+    number: int
 
     @property
     def lane(self) -> Hashable:
@@ -94,28 +90,36 @@ class Admission:
             message = "the server's queue is full; try again later"
             return self._queue_full(message, lane, 0.0, now)
         wait = self.queue_time.expect(lane, owner, now)
-        if wait is None:
-            return None
-        if self.max_queue_s and wait > self.max_queue_s:
+        if wait is not None and self.max_queue_s and wait > self.max_queue_s:
             message = (
                 f"a job sent now would wait about {_seconds(wait)} for its turn,"
                 f" {_seconds(self.max_queue_s)} are the most; try again later"
             )
             return self._queue_full(message, lane, wait - self.max_queue_s, now)
-        if timeout_s is None:
-            return None
-        most = max(self.queue_time.longest_wait_s(lane, timeout_s), timeout_s * LEAST_SHARE)
-        if wait <= most:
-            return None
-        run = _seconds(self.queue_time.run_s(lane))
-        message = (
-            f"a job sent now would wait about {_seconds(wait)} for its turn and then take {run},"
-            f" too long for its timeout_ms of {timeout_s * 1000:.0f}; try again later"
-        )
-        return self._queue_full(message, lane, wait - most, now)
+        return None if timeout_s is None else self._too_late(lane, timeout_s, wait, now)
+
+    def _too_late(
+        self, lane: Hashable, timeout_s: float, wait: float | None, now: float
+    ) -> ErrorInfo | None:
+        """Return why a job would not be done in time: it would be work in vain, at the cost of one
+        that could have been finished.
+        """
+        most = self.queue_time.longest_wait_s(lane, timeout_s)
+        run = self.queue_time.run_s(lane)
+        if wait is not None and wait > most:
+            message = (
+                f"a job sent now would wait about {_seconds(wait)} for its turn and then take"
+                f" {_seconds(run)}, too long for its timeout_ms of {timeout_s * 1000:.0f};"
+                " try again later"
+            )
+            return self._queue_full(message, lane, wait - most, now)
+        if self.queue_time.crowded(lane):
+            message = "jobs like this one are late already, there are so many; try again later"
+            return self._queue_full(message, lane, 0.0, now)
+        return None
 
     def next_turn_ms(self, kind: Hashable, priority: int, now: float) -> int:
-        """Return about how long it takes until the next job of a kind begins."""
+        """Return about how long it takes until the next job of a kind ends."""
         each = self.queue_time.seconds_a_job((kind, priority), now)
         return _retry_ms(UNKNOWN_RETRY_S if each is None else each)
 
@@ -144,17 +148,18 @@ class Admission:
         """
         position = sum(map(len, self._queues[priority:]))
         self._tickets += 1
-        self._places[key] = Place(priority, kind, self.live + 1, self._tickets, waits)
+        number = 0
         if waits:
             self._queues[priority].append(self._tickets)
-            self.queue_time.enter((kind, priority), key[0], now)
+            number = self.queue_time.enter((kind, priority), key[0], now)
+        self._places[key] = Place(priority, kind, self.live + 1, self._tickets, number)
         return position
 
-    def begin(self, key: JobKey, now: float) -> None:
+    def begin(self, key: JobKey) -> None:
         """Note that a job has had its first work done."""
         place = self._places.get(key)
         if place is not None and self._dequeue(place):
-            self.queue_time.begin(place.lane, key[0], now)
+            self.queue_time.begin(place.lane, key[0])
 
     def withdraw(self, key: JobKey) -> None:
         """Note that a job waits no more though nothing was done: it is being stopped."""
@@ -162,14 +167,12 @@ class Admission:
         if place is not None and self._dequeue(place):
             self.queue_time.withdraw(place.lane, key[0])
 
-    def leave(self, key: JobKey, run_s: float | None = None, *, late: bool = False) -> None:
-        """Forget a job that is over; `run_s` is how long it took from its first work on, to its end
-        or until it was too `late`, and None where it was stopped for another reason.
-        """
+    def leave(self, key: JobKey, ran: Ran | None = None) -> None:
+        """Forget a job that is over; `ran` is how it ended, None where it was given up."""
         self.withdraw(key)
         place = self._places.pop(key, None)
-        if place is not None and place.waits and run_s is not None:
-            self.queue_time.ended(place.lane, run_s, late=late)
+        if place is not None and place.number:
+            self.queue_time.leave(place.lane, place.number, ran)
 
     def crowd(self, key: JobKey) -> float:
         """Return among how many jobs a live one has run: the mean of its first and this moment."""

@@ -1,15 +1,19 @@
-"""How long a job would wait for its first work, from how fast its like began lately. Pure.
+"""How long a job would wait for its first work, from how fast its like ended lately. Pure.
 
 Jobs of a kind and a priority stand in one lane; a kind is the same task with the same stages. While
-a real queue stands in a lane, the time that passes and the jobs that begin are counted, older ones
-less and less; their ratio is what one place in the queue costs, whatever else the devices do
-meanwhile, how many share a batch, and whether a worker is down. A short queue tells nothing: what
-passes then is the way to the device and back.
+a real queue stands in a lane, the time that passes and the jobs that end in time are counted, older
+ones less and less; their ratio is what one place in the queue costs, whatever else the devices do
+meanwhile, how many share a batch, whether a worker is down, and how much work is in vain. A short
+queue tells nothing: what passes then is the way to the device and back.
 
 The engine takes turns between owners, so how many are ahead of a job depends on whose it is: first
 one of each other owner who waits, and then, for each of one's own that wait already, as many as
 lately began between two of one owner. A client is not made to wait for another's thousand jobs, and
 many clients with a few jobs each are not mistaken for a queue that is served in order.
+
+A job that has a timeout is to be done within it, so what counts for it is also how long its like
+takes from its first work on. And since devices that share their time between too many jobs finish
+none of them, those that are late set a bound to how many there may be, as lost packets do in TCP.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from dataclasses import dataclass, field
 REAL_QUEUE = 8
 """A queue is timed while so many jobs stand in it."""
 
-MEMORY_S = 10.0
+MEMORY_S = 4.0
 MEMORY_JOBS = 50
 """What is older than so many seconds, and than so many jobs, counts little."""
 
@@ -32,40 +36,62 @@ WEIGHT = 0.1
 """Share of the newest in the averages: of the jobs that begin between two of one owner, and of how
 long a job takes from there."""
 
-MOST_SHARE = 0.75
-"""A job may be expected to use so much of its timeout; the rest is for our being wrong."""
+MOST_SHARE = 0.5
+"""A job may be expected to use so much of its timeout: devices may slow down to half without a job
+that was accepted being late."""
 
-LATE, IN_TIME = 0.9, 0.001
-"""What a job that was too late takes of that share, as a factor, and what one in time gives back:
-so about two in a hundred are late, however unsteady the devices are."""
+LEAST_SHARE = 0.1
+"""It may wait for so much of it in any case: devices that run out of jobs are no help to anyone."""
+
+LATE = 0.5
+"""What is left of the jobs that there may be when one was late. Those that were accepted before the
+bound was changed say nothing of it, so jobs that are late together count once."""
+
+LEAST_BOUND = 2.0
 
 STALE_S = 30.0
 """Nor when it was timed last so long ago: the devices may be faster or slower by now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a job ended that was not given up: how long it took from its first work on, 0 where it
+    had none, at what time it ended, and whether that was too late for it.
+    """
+
+    seconds: float
+    at: float
+    late: bool = False
+
+
 @dataclass
 class Stopwatch:
-    """What one place in a queue costs: the seconds that it was timed, by the jobs that began."""
+    """What one place in a queue costs: the seconds that it was timed, by the jobs that ended."""
 
     _seconds: float = 0.0
     _jobs: float = 0.0
     _evidence: int = 0
     _since: float | None = None
+    _is_whole: bool = False
+    """Whether it is timed since a job ended: the first that ends had a part of its time before."""
     _timed_at: float = -math.inf
 
     def grown(self, queued: int, now: float) -> None:
         """Note that a queue has become longer; time it from when it is a real one."""
         if self._since is None and queued >= REAL_QUEUE:
-            self._since = now
+            self._since, self._is_whole = now, False
 
     def shrunk(self, queued: int) -> None:
         """Note that a queue has become shorter."""
         if queued < REAL_QUEUE:
             self._since = None
 
-    def began(self, now: float) -> None:
-        """Note that a job left the queue because its work began."""
+    def ended(self, now: float) -> None:
+        """Note that a job ended."""
         if self._since is None:
+            return
+        if not self._is_whole:
+            self._since, self._is_whole = now, True
             return
         passed = max(0.0, now - self._since)
         keep = math.exp(-passed / max(MEMORY_S, MEMORY_JOBS * self._seconds / (self._jobs or 1)))
@@ -93,27 +119,34 @@ class Owner:
 
 @dataclass
 class Lane:
-    """The jobs of one kind and priority that wait; `run_s` is how long one takes from its first
-    work on, on the average of the last few, `share` how much of a timeout it may plan to use.
+    """The jobs of one kind and priority: those that wait, and all that are `live`.
+
+    `run_s` is how long one takes from its first work on, on the average of the last few; `bound` is
+    how many may be live for all to be in time, None while none is late.
     """
 
     waiting: int = 0
+    live: int = 0
+    entered: int = 0
     run_s: float | None = None
-    share: float = MOST_SHARE
+    bound: float | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _owners: dict[Hashable, Owner] = field(default_factory=dict)
     _begun: int = 0
     _turns: float | None = None
+    _bounded_at: int = 0
 
-    def enter(self, name: Hashable, now: float) -> None:
-        """Let a job wait."""
+    def enter(self, name: Hashable, now: float) -> int:
+        """Let a job wait, and return its number."""
         self._owners.setdefault(name, Owner()).waiting += 1
         self.waiting += 1
+        self.live += 1
+        self.entered += 1
         self.stopwatch.grown(self.waiting, now)
+        return self.entered
 
-    def begin(self, name: Hashable, now: float) -> None:
+    def begin(self, name: Hashable) -> None:
         """Let a job leave because its work began."""
-        self.stopwatch.began(now)
         self._begun += 1
         owner = self._owners[name]
         if owner.last is not None:
@@ -130,11 +163,26 @@ class Lane:
         self.waiting -= 1
         self.stopwatch.shrunk(self.waiting)
 
-    def ended(self, run_s: float, *, late: bool) -> None:
-        """Learn from a job that ran to its end, or until it was too `late`, maybe not at all."""
-        if run_s > 0:
-            self.run_s = _averaged(self.run_s, run_s)
-        self.share = self.share * LATE if late else min(MOST_SHARE, self.share + IN_TIME)
+    def leave(self, number: int, ran: Ran | None) -> None:
+        """Let a job go; learn from one that was not given up."""
+        self.live -= 1
+        if ran is None:
+            return
+        if ran.seconds > 0:
+            self.run_s = _averaged(self.run_s, ran.seconds)
+        if not ran.late:
+            self.stopwatch.ended(ran.at)
+            self._widen()
+        elif number > self._bounded_at:
+            self.bound = max(LEAST_BOUND, min(self.live, self.bound or self.live) * LATE)
+            self._bounded_at = self.entered
+
+    def _widen(self) -> None:
+        """Allow one job more for each time that as many as are allowed were in time."""
+        if self.bound is not None:
+            self.bound += 1 / self.bound
+            if self.bound > 2 * self.live + REAL_QUEUE:  # far from what there is: no bound
+                self.bound = None
 
     def ahead(self, name: Hashable) -> float:
         """Return about how many jobs begin before a new one of an owner would."""
@@ -158,21 +206,21 @@ class QueueTime:
         waiting = {name: lane.waiting for name, lane in self._lanes.items() if lane.waiting}
         return f"<QueueTime {waiting}>"
 
-    def enter(self, lane: Hashable, owner: Hashable, now: float) -> None:
-        """Note that a job waits."""
-        self._lanes.setdefault(lane, Lane()).enter(owner, now)
+    def enter(self, lane: Hashable, owner: Hashable, now: float) -> int:
+        """Note that a job waits; return its number in the lane."""
+        return self._lanes.setdefault(lane, Lane()).enter(owner, now)
 
-    def begin(self, lane: Hashable, owner: Hashable, now: float) -> None:
+    def begin(self, lane: Hashable, owner: Hashable) -> None:
         """Note that a waiting job has had its first work."""
-        self._lanes[lane].begin(owner, now)
+        self._lanes[lane].begin(owner)
 
     def withdraw(self, lane: Hashable, owner: Hashable) -> None:
         """Note that a job waits no more, with no work done."""
         self._lanes[lane].withdraw(owner)
 
-    def ended(self, lane: Hashable, run_s: float, *, late: bool) -> None:
-        """Note how long a job took from its first work to its end, or to being too late."""
-        self._lanes[lane].ended(run_s, late=late)
+    def leave(self, lane: Hashable, number: int, ran: Ran | None) -> None:
+        """Note that a job is over, and how it ended if it was not given up."""
+        self._lanes[lane].leave(number, ran)
 
     def run_s(self, lane: Hashable) -> float:
         """Return how long a job of a lane takes lately from its first work on; 0 if unknown."""
@@ -181,11 +229,15 @@ class QueueTime:
 
     def longest_wait_s(self, lane: Hashable, timeout_s: float) -> float:
         """Return how long a job may wait and still be done within its timeout, to plan with."""
+        return max(timeout_s * MOST_SHARE - self.run_s(lane), timeout_s * LEAST_SHARE)
+
+    def crowded(self, lane: Hashable) -> bool:
+        """Whether there are so many jobs that one more would make some of them late."""
         known = self._lanes.get(lane)
-        return timeout_s * (known.share if known else MOST_SHARE) - self.run_s(lane)
+        return known is not None and known.bound is not None and known.live >= known.bound
 
     def seconds_a_job(self, lane: Hashable, now: float) -> float | None:
-        """Return how long it takes lately until the next job of a lane begins; None if unknown."""
+        """Return how long it takes lately until the next job of a lane ends; None if unknown."""
         known = self._lanes.get(lane)
         return None if known is None else known.stopwatch.seconds_a_job(now)
 

@@ -86,7 +86,7 @@ class Runner:
             priority=job.request.priority,
             deadline=job.deadline,
             partial=job.partial,
-            on_begin=lambda: self._session.begin(job.id, time.monotonic()),
+            on_begin=lambda: self._session.begin(job.id),
             input=self._open(job),
         )
         with bound_contextvars(job=job.id):  # for the log lines of the job and of its end

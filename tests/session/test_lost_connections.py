@@ -149,7 +149,7 @@ def test_a_snapshot_and_the_tokens_behind_it_are_the_whole_text():
     session = make(log=1500)
     submit(session)
     talk(session, *(f"{number} " for number in range(50)))
-    session.begin("a", 0.0)
+    session.begin("a")
     reply, shot = resumed(session)
     assert reply["jobs"]["a"] == {"last_seq": 51, "recovered": False}
     assert (shot["seq"], shot["status"], shot["state"]) == (51, "snapshot", "running")

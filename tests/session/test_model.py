@@ -188,7 +188,7 @@ class World(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES))
     def begin(self, name: str) -> None:
         """A job's first work."""
-        self.session.begin(name, self.now)
+        self.session.begin(name)
         if name in self.made and self.made[name].state == "queued":
             self.made[name].state = "running"
 

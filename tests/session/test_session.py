@@ -109,7 +109,7 @@ def test_an_eta_is_learnt_from_jobs_of_the_same_stages():
     """From acceptance to the end, scaled by the text's length and by the jobs there are."""
     session = make()
     submit(session, "first", text=TEXT[:20])
-    session.begin("first", 0.0)
+    session.begin("first")
     session.finish(
         "first", Ending(Timing(queued=100.0, run=900.0), {}, result={}, timestamp="t"), now=0.0
     )
@@ -242,7 +242,8 @@ def test_a_job_that_would_wait_too_long_is_refused():
         submit(flooding, f"j{number}")
     for number in range(20):
         now += 0.5
-        flooding.begin(f"j{number}", now)
+        flooding.begin(f"j{number}")
+        flooding.finish(f"j{number}", COMPLETED, now)
     frames(flooding)
     assert submit(flooding, "late", now=now) == []
     (rejected,) = frames(flooding)
@@ -267,8 +268,11 @@ def test_a_full_connection_is_told_when_the_next_job_begins():
         submit(session, f"j{number}")
     for number in range(10):
         now += 0.25
-        session.begin(f"j{number}", now)
-    submit(session, "late", now=now)
+        session.begin(f"j{number}")
+        session.finish(f"j{number}", COMPLETED, now)
+        frames(session)
+        submit(session, f"another{number}", now=now)
+    assert submit(session, "late", now=now) == []
     error = frames(session)[-1]["error"]
     assert (error["code"], error["retry_after_ms"]) == ("too_many_jobs", 250)
 
@@ -433,7 +437,7 @@ def test_a_snapshot_tells_where_each_job_stands():
     session = make()
     for name in "abc":
         submit(session, name)
-    session.begin("a", 0.0)
+    session.begin("a")
     session.emit(Token(id="a", text="t"))
     send(session, type="cancel", id="c")
     frames(session)

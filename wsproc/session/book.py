@@ -10,6 +10,7 @@ from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import FinalStatus, JobInfo, JobsReply, Timing
 from wsproc.intake import Intake
 from wsproc.job import Job, JobEvent, JobState, StopReason
+from wsproc.queue_time import Ran
 from wsproc.replay import Ended, ReplayLog
 from wsproc.session.snapshots import ended_info, live_info
 from wsproc.session.submits import kind
@@ -75,10 +76,10 @@ class Book:
         crowd = self._admission.live
         return job, position, self._admission.pace.expect_ms(kind(request), request.size(), crowd)
 
-    def begin(self, job: Job, now: float) -> None:
+    def begin(self, job: Job) -> None:
         """Note a job's first work on a device."""
         job.apply(JobEvent.BEGIN)
-        self._admission.begin(self._key(job.id), now)
+        self._admission.begin(self._key(job.id))
 
     def stop(self, job: Job, reason: StopReason) -> None:
         """Note that a job is being stopped, and waits no more."""
@@ -95,8 +96,8 @@ class Book:
         if status == "completed" and job.intake is None:
             self._learn(job, timing)
         late = job.stop_reason is StopReason.DEADLINE
-        run_s = timing.run / 1000 if late or status == "completed" else None
-        self._admission.leave(self._key(job.id), run_s, late=late)
+        ran = Ran(timing.run / 1000, now, late) if late or status == "completed" else None
+        self._admission.leave(self._key(job.id), ran)
         self._remember(job.id, status)
 
     # --- what is known --------------------------------------------------------------------------

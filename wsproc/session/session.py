@@ -406,11 +406,11 @@ class Session:
 
     # --- out ------------------------------------------------------------------------------------
 
-    def begin(self, job_id: str, now: float) -> None:
+    def begin(self, job_id: str) -> None:
         """Note a job's first work on a device; its slot in the queue is free."""
         job = self._book.live.get(job_id)
         if job is not None and job.state is JobState.QUEUED:
-            self._book.begin(job, now)
+            self._book.begin(job)
 
     def emit(self, frame: JobFrame) -> None:
         """Queue a frame of a running job; late ones of a stopped job, or about a text that has been
