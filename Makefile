@@ -1,6 +1,6 @@
 # make demo   a fresh machine to the main job running on real text
 # make test   a fresh machine to all tests passed
-# make check  lint, format, types, import contracts
+# make check  lint, format, types, import contracts, the documentation's links
 # make tables the tables of docs/operations.md, from the code
 # make bench  wsproc beside the ideal loop and other servers, in one run (ten minutes)
 # make docs   the documentation as a site, in build/site
@@ -55,7 +55,7 @@ js/node_modules/.installed: js/package-lock.json
 test: $(VENV)/.installed-dev web-tools
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.installed-dev
+check: $(VENV)/.installed-dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

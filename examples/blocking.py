@@ -28,7 +28,7 @@ def main(url: str) -> None:
             print(f"  {result.sentiment:<8} {' '.join(result.text.split())}")
 
         try:
-            client.generate("A very long story", max_tokens=1000).result(timeout=0.05)
+            client.generate("A very long story", temperature=0, max_tokens=400).result(timeout=0.02)
         except TimeoutError:
             print("\nthe last one took too long, and was stopped on the server")
 

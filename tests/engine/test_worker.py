@@ -187,6 +187,26 @@ def test_a_cancel_is_felt_at_the_next_boundary():
     assert stage.on_device == []
 
 
+def test_the_end_of_a_cancelled_call_is_told_before_the_next_step_of_others():
+    """The device is free of it by then; who cancelled does not wait for what is none of theirs."""
+    stage, sent_before = Countdown(), []
+    link = Script(
+        [Open(Call(1, "countdown", ({"n": 9},))), Open(Call(2, "countdown", ({"n": 2},)))]
+    )
+    link._turns += [[Cancel(1)], []]
+    step = stage.step
+
+    def watched(runs):
+        sent_before.append([type(one) for one in link.of(1)])
+        return step(runs)
+
+    stage.step = watched
+    Worker({"countdown": stage}, link).run()
+    assert sent_before[0] == []
+    assert sent_before[1][-1] is End
+    assert type(link.of(2)[-1]) is End
+
+
 def test_a_cancel_of_a_queued_call_never_runs_it():
     """Its end is its only outcome, and it had no run time."""
     script = Script(

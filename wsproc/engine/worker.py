@@ -70,6 +70,7 @@ class Worker:
             for message in messages:
                 self._handle(message)
             self._expire()
+            self._deliver()  # whoever cancelled is not to wait for others' next step
             step = self._scheduler.next_step(self._clock())
             if step is not None:
                 self._take(step)
