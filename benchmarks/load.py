@@ -136,6 +136,7 @@ class WebSocketSession(Session):
 
     def __init__(self, wire: _OneJob) -> None:
         self._wire = wire
+        self._jobs = 0
 
     @classmethod
     async def open(cls, port: int) -> WebSocketSession:
@@ -149,14 +150,19 @@ class WebSocketSession(Session):
 
     async def finished(self, text: str, on_result: OnResult) -> dict[str, Any]:
         """Run one job and return its `done`, whatever became of it."""
-        job = {"type": "process", "id": "a", "text": text, "chunk_size": CHUNK_SIZE}
+        self._jobs += 1
+        job = {"type": "process", "id": self._id, "text": text, "chunk_size": CHUNK_SIZE}
         body = json.dumps({**job, "include_summary": False}).encode()
         done: dict[str, Any] = json.loads(await self._wire.ask(frame(_TEXT, body), on_result))
         return done
 
     def cancel(self) -> None:
         """Cancel the job that runs."""
-        self._wire.transport.write(frame(_TEXT, b'{"type":"cancel","id":"a"}'))
+        self._wire.transport.write(frame(_TEXT, b'{"type":"cancel","id":"%s"}' % self._id.encode()))
+
+    @property
+    def _id(self) -> str:
+        return f"a{self._jobs}"
 
     def close(self) -> None:
         """Leave."""
