@@ -46,6 +46,23 @@ async def test_every_sampling_field_reaches_the_model():
     assert isinstance((await reader)[-1], TaskResult)
 
 
+async def test_a_generation_that_is_stopped_has_consumed_what_it_made():
+    """Its usage has the tokens so far, as the model told them last."""
+    engine = FakeEngine()
+    job = JobContext("a", engine)
+    events = generate(Generate(prompt="x"), job)
+    await anext(events)
+    first = asyncio.ensure_future(anext(events))
+    call = await engine.calls.get()
+    for made in (1, 3):
+        call.delta(text="word ", prompt_tokens=4, completion_tokens=made)
+    await first
+    await anext(events)
+    await events.aclose()
+    assert call.cancelled.is_set()
+    assert job.usage == {"prompt_tokens": 4, "completion_tokens": 3}
+
+
 async def test_a_request_without_a_seed_gets_a_random_one():
     """One that its worker's death does not change; JSON readers keep it exact."""
     seeds = set()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from wsproc.engine import Delta
 from wsproc.frames.client import Generate
@@ -12,6 +14,8 @@ from wsproc.tasks.stages import Events, timestamp
 
 SEEDS = 2**53
 """Seeds are drawn below this: whole numbers that every JSON reader keeps exact."""
+
+COUNTS = ("prompt_tokens", "completion_tokens")
 
 SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop")
 
@@ -34,13 +38,14 @@ async def generate(request: Generate, job: JobContext) -> Events:
     job.partial["text"] = ""
     async with job.call("generation", [item]) as outcomes:
         async for outcome in outcomes:
+            _count(job, outcome.value)
             if isinstance(outcome, Delta):
                 job.partial["text"] += outcome.value["text"]
                 yield Token(id=job.id, text=outcome.value["text"])
             else:
-                result = dict(outcome.value)
-                job.count(
-                    prompt_tokens=result["prompt_tokens"],
-                    completion_tokens=result["completion_tokens"],
-                )
-                yield TaskResult(result, "Generation complete")
+                yield TaskResult(dict(outcome.value), "Generation complete")
+
+
+def _count(job: JobContext, told: Mapping[str, Any]) -> None:
+    """Note the tokens so far: one that is stopped has consumed them, too."""
+    job.usage |= {name: told[name] for name in COUNTS if name in told}

@@ -4,8 +4,9 @@ Item: `{"prompt", "max_tokens", "temperature", "top_p", "top_k", "repetition_pen
 "stop", "resume"}`; every key but `prompt` may be absent or null, which means the model's own
 generation config. `temperature` 0 is greedy; a temperature above, a `top_p` or a `top_k` asks for
 sampling.
-Deltas: `{"text", "resume"}`, never half a character nor the beginning of a stop string. With the
-tokens that the deltas of a run have under `resume`, another goes on behind them as that one would.
+Deltas: `{"text", "prompt_tokens", "completion_tokens", "resume"}`, the counts so far; never half a
+character nor the beginning of a stop string. With the tokens that the deltas of a run have under
+`resume`, another goes on behind them as that one would.
 Result: `{"text", "finish_reason", "prompt_tokens", "completion_tokens", "prompt_truncated"}`; the
 text is all deltas joined, without the stop string; `finish_reason` is `eos`, `stop` or `length`;
 the token that ended the text is counted.
@@ -310,17 +311,20 @@ def _deltas(run: GenerationRun, piece: str) -> tuple[dict[str, object], ...]:
     if not piece:
         return ()
     before, run.told = run.told, len(run.tokens)
-    return ({"text": piece, RESUME: run.tokens[before:]},)
+    return ({"text": piece, **_counted(run), RESUME: run.tokens[before:]},)
 
 
 def _result(run: GenerationRun, reason: str) -> dict[str, object]:
     return {
         "text": "".join(run.pieces),
         "finish_reason": reason,
-        "prompt_tokens": len(run.prompt.tokens),
-        "completion_tokens": run.generated,
+        **_counted(run),
         "prompt_truncated": run.prompt.truncated,
     }
+
+
+def _counted(run: GenerationRun) -> dict[str, object]:
+    return {"prompt_tokens": len(run.prompt.tokens), "completion_tokens": run.generated}
 
 
 def _context(model: PreTrainedModel, asked: int | None) -> int:
