@@ -58,6 +58,14 @@ class FakeCall:
         """Let an item fail."""
         self.stream.feed(Failure(self.stream.call.id, item, error))
 
+    def finish(self, *words: str) -> None:
+        """Say the rest of a generation and end; its tokens joined are its text."""
+        for word in words:
+            self.delta(text=word)
+        tokens = {"prompt_tokens": 4, "completion_tokens": len(self.said)}
+        self.result(text="".join(self.said), finish_reason="eos", **tokens)
+        self.end()
+
     def end(self, reason: EndReason = EndReason.COMPLETED) -> None:
         """End the call."""
         self.stream.feed(End(self.stream.call.id, reason, 0.1, 0.2))

@@ -3,23 +3,15 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 
 import pytest
 from websockets.asyncio.client import connect
 
 from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
-from tests.test_server_resume import PROMPT, finish, lose, raw_connection, send_raw
-from tests.wire import PATIENCE_S, connected
+from tests.raw import raw_connection, send_raw
+from tests.wire import PROMPT, connected, until
 from wsproc.engine import EndReason, WorkerState
 from wsproc.server import Server
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the server work until something is so."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110  # the server tells nobody of this
-            await asyncio.sleep(0)
 
 
 async def test_a_job_that_ends_in_time_is_not_stopped():
@@ -32,7 +24,7 @@ async def test_a_job_that_ends_in_time_is_not_stopped():
         assert (await idle.next("goaway"))["grace_ms"] == 5000
         assert await idle.closed() == 1012
         assert not closing.done()
-        finish(call, "all of it")
+        call.finish("all of it")
         assert (await busy.next("done"))["result"]["text"] == "all of it"
         assert await busy.closed() == 1012
         await closing
@@ -76,14 +68,14 @@ async def test_jobs_of_clients_that_are_gone_are_stopped_at_once():
         async with connected(server) as gone:
             await gone.send(**PROMPT, id="a", on_disconnect="keep")
             call = await engine.calls.get()
-            lose(gone)
+            gone.lose()
         await until(lambda: server.lobby.sessions.detached > 0)
         await stays.send(**PROMPT, id="b")
         other = await engine.calls.get()
         closing = asyncio.create_task(server.close())
         await call.cancelled.wait()
         assert not other.cancelled.is_set()
-        finish(other, "text")
+        other.finish("text")
         await stays.next("done")
         await closing
 
@@ -145,7 +137,7 @@ async def test_the_engine_goes_as_soon_as_no_job_needs_it():
         _, writer = await raw_connection(server)
         send_raw(writer, {**PROMPT, "id": "a"})
         call = await engine.calls.get()
-        finish(call, *["x" * 10_000] * 100)
+        call.finish(*["x" * 10_000] * 100)
         closing = asyncio.create_task(server.close())
         await closed.wait()
         assert not closing.done()
@@ -197,7 +189,7 @@ async def test_no_session_may_be_taken_up_for_a_new_job_while_the_server_goes():
         await wire.next("accepted", duplicate=True)
         await wire.send(**PROMPT, id="new")
         assert (await wire.next("rejected"))["error"]["code"] == "draining"
-        finish(call, "text")
+        call.finish("text")
         await wire.next("done")
         late.end(EndReason.CANCELLED)
         await other.closed()

@@ -7,8 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
-from tests.test_server_resume import left, lose, until
-from tests.wire import Wire, connected
+from tests.wire import Wire, connected, left, until
 from wsproc.frames.client import Submit
 from wsproc.tasks import JobContext, TaskResult
 
@@ -285,7 +284,7 @@ async def test_an_open_job_goes_on_where_the_connection_was_lost():
             await wire.send(type="append", id="a", text=SENTENCE * 2)
             await wire.next("status", status="sentiment_progress")
             seen = wire.of("a")[-1]["seq"]
-            lose(wire)
+            wire.lose()
         await left(server)
         async with connected(server) as again:
             await again.resume(wire.welcome["session"], {"a": seen})
@@ -308,7 +307,7 @@ async def test_a_live_job_goes_on_where_the_connection_was_lost():
             await wire.send(**OPEN, live=True, text=SENTENCE * 3)
             first = await engine.calls.get()
             await wire.next("status", status="sentiment_processing")
-            lose(wire)
+            wire.lose()
         await left(server)
         plausible(first)
         async with connected(server) as again:
@@ -330,7 +329,7 @@ async def test_a_job_that_nobody_came_back_to_has_its_input_timeout():
         async with connected(server) as wire:
             await wire.send(**OPEN, open=True, on_disconnect="keep", text=SENTENCE)
             await wire.next("accepted")
-            lose(wire)
+            wire.lose()
         await until(lambda: server.admission.live == 0)
         async with connected(server) as again:
             await again.resume(wire.welcome["session"])

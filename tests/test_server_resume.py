@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
 import pytest
@@ -12,45 +10,18 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes import FakeCall, FakeEngine, plausible, serving
-from tests.wire import PATIENCE_S, Wire, connected, http
+from tests.raw import first_frame, raw_connection, send_raw
+from tests.wire import PROMPT, connected, http, left, until
 from wsproc.engine import EndReason
 from wsproc.events import label
 from wsproc.frames.server import Pong
 from wsproc.server import Server
-
-PROMPT = {"type": "generate", "prompt": "Once upon a time", "max_tokens": 9}
-
-
-def lose(wire: Wire) -> None:
-    """Lose the connection without a closing handshake."""
-    wire.socket.transport.abort()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the server work until something is so."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110  # the server tells nobody of this
-            await asyncio.sleep(0)
-
-
-async def left(server: Server) -> None:
-    """Wait until the server has noticed that a session has no connection."""
-    await until(lambda: server.lobby.sessions.detached > 0)
 
 
 async def logged(server: Server, job: str, seq: int) -> None:
     """Wait until the one session that was left has a job's frames up to a number."""
     (host,) = server.lobby.sessions
     await until(lambda: host.session.log.last_seq(job) >= seq)
-
-
-def finish(call: FakeCall, *words: str) -> None:
-    """Say the rest of a generation; its tokens joined are its text."""
-    for word in words:
-        call.delta(text=word)
-    text = "".join(call.said)
-    call.result(text=text, finish_reason="eos", prompt_tokens=4, completion_tokens=len(words))
-    call.end()
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +40,7 @@ async def test_a_generation_goes_on_where_the_connection_was_lost():
             call = await engine.calls.get()
             call.delta(text="one ")
             seen = await wire.next("token")
-            lose(wire)
+            wire.lose()
         await left(server)
         call.delta(text="two ")
         async with connected(server) as again:
@@ -86,7 +57,7 @@ async def test_a_generation_goes_on_where_the_connection_was_lost():
             call.delta(text="three")
             live = await again.next("token")
             assert (live["text"], "replay" in live) == ("three", False)
-            finish(call)
+            call.finish()
             assert (await again.next("done"))["result"]["text"] == "one two three"
 
 
@@ -97,7 +68,7 @@ async def test_a_resume_works_with_no_frame_seen():
         async with connected(server) as wire:
             await wire.send(**PROMPT, id="a", meta="mine")
             await until(lambda: server.admission.live > 0)
-            lose(wire)
+            wire.lose()
         await left(server)
         async with connected(server) as again:
             await again.resume(wire.welcome["session"])
@@ -112,7 +83,7 @@ async def test_a_session_without_a_job_may_be_taken_up_as_well():
     """There is nothing to send again, and jobs may be submitted."""
     async with serving(FakeEngine(answers=plausible)) as server:
         async with connected(server) as wire:
-            lose(wire)
+            wire.lose()
         await left(server)
         async with connected(server) as again:
             reply = await again.resume(wire.welcome["session"])
@@ -127,7 +98,7 @@ async def test_what_is_sent_again_is_the_same_but_for_its_mark():
         async with connected(server) as wire:
             await wire.send(**PROMPT, id="a", meta={"k": [1, None]})
             await wire.next("done")
-            lose(wire)
+            wire.lose()
         first = wire.of("a")
         for seen in range(len(first) + 2):
             async with connected(server) as again:
@@ -138,7 +109,7 @@ async def test_what_is_sent_again_is_the_same_but_for_its_mark():
                 while len(again.of("a")) < len(wanted):
                     await again.receive()
                 assert again.of("a") == wanted
-                lose(again)
+                again.lose()
 
 
 async def test_the_newer_connection_wins():
@@ -160,7 +131,7 @@ async def test_the_newer_connection_wins():
             token = await newer.next("token")
             text += token["text"]
             wire = newer
-        finish(call)
+        call.finish()
         assert (await wire.next("done"))["result"]["text"] == text == "one two three four "
 
 
@@ -223,7 +194,7 @@ async def test_a_clean_close_cancels_at_once_what_is_not_kept(code: int | None):
                 await wire.socket.close(code)
         await gone.cancelled.wait()
         assert not kept.cancelled.is_set()
-        finish(kept, "two")
+        kept.finish("two")
         async with connected(server) as again:
             await again.resume(wire.welcome["session"])
             ends = {}
@@ -243,12 +214,12 @@ async def test_a_lost_client_has_resume_s_to_come_back():
             gone = await engine.calls.get()
             await wire.send(**PROMPT, id="kept", on_disconnect="keep")
             kept = await engine.calls.get()
-            lose(wire)
+            wire.lose()
         await left(server)
         assert not gone.cancelled.is_set()
         await gone.cancelled.wait()
         assert not kept.cancelled.is_set()
-        finish(kept, "all")
+        kept.finish("all")
         async with connected(server) as again:
             reply = await again.resume(wire.welcome["session"])
             assert set(reply["jobs"]) == {"gone", "kept"}
@@ -276,7 +247,7 @@ async def test_too_many_sessions_without_a_client_give_way():
             async with connected(server) as wire:
                 await wire.send(**PROMPT, id="a", on_disconnect="keep")
                 calls.append(await engine.calls.get())
-                lose(wire)
+                wire.lose()
             if count == 1:
                 await left(server)
         await calls[0].cancelled.wait()
@@ -293,7 +264,7 @@ async def test_a_running_job_whose_frames_are_gone_is_told_in_one():
         async with connected(server) as wire:
             await wire.send(**PROMPT, id="a", on_disconnect="keep")
             call = await engine.calls.get()
-            lose(wire)
+            wire.lose()
         await left(server)
         for number in range(1000):
             call.delta(text=f"{number} ")
@@ -303,7 +274,7 @@ async def test_a_running_job_whose_frames_are_gone_is_told_in_one():
             assert reply["jobs"]["a"]["recovered"] is False
             shot = await again.receive()
             assert (shot["status"], shot["state"], shot["replay"]) == ("snapshot", "running", True)
-            finish(call, "end")
+            call.finish("end")
             done = await again.next("done")
             rest = [frame["text"] for frame in again.of("a") if frame["type"] == "token"]
             assert shot["partial_result"]["text"] + "".join(rest) == done["result"]["text"]
@@ -317,9 +288,9 @@ async def test_an_ended_job_whose_frames_are_gone_is_its_done():
         async with connected(server) as wire:
             await wire.send(**PROMPT, id="a")
             call = await engine.calls.get()
-            finish(call, *(f"{number} " for number in range(1000)))
+            call.finish(*(f"{number} " for number in range(1000)))
             done = await wire.next("done")
-            lose(wire)
+            wire.lose()
         async with connected(server) as again:
             reply = await again.resume(wire.welcome["session"])
             assert reply["jobs"] == {"a": {"last_seq": done["seq"], "recovered": False}}
@@ -340,13 +311,13 @@ async def test_the_same_submit_again_is_the_same_job():
             again = await wire.next("accepted", duplicate=True)
             assert "seq" not in again
             assert again["last_seq"] >= 1
-            finish(call, "text")
+            call.finish("text")
             done = await wire.next("done")
             await wire.send(**PROMPT, id="a", meta={"x": 1, "y": 2})
             again = await wire.next("accepted", duplicate=True)
             assert again["last_seq"] == done["seq"]
             assert await wire.next("done") == {**done, "replay": True}
-            lose(wire)
+            wire.lose()
         async with connected(server) as late:
             await late.resume(wire.welcome["session"], {"a": done["seq"]})
             await late.send(**PROMPT, id="a", meta={"x": 1, "y": 2})
@@ -363,7 +334,7 @@ async def test_another_job_under_the_same_id_is_a_conflict():
         call = await engine.calls.get()
         await wire.send(**PROMPT, id="a", seed=1)
         assert (await wire.next("rejected"))["error"]["code"] == "id_conflict"
-        finish(call, "text")
+        call.finish("text")
         await wire.next("done")
         await wire.send(**PROMPT, id="a", meta=True)
         rejected = await wire.next("rejected")
@@ -388,7 +359,7 @@ async def test_a_cancel_while_frames_are_sent_again_leaves_no_hole():
         async with connected(server) as wire:
             await wire.send(**PROMPT, id="a", on_disconnect="keep")
             call = await engine.calls.get()
-            lose(wire)
+            wire.lose()
         await left(server)
         for number in range(2000):
             call.delta(text=f"{number} ")
@@ -414,7 +385,7 @@ async def test_a_stalled_reader_is_detached_and_resumes_complete():
         connected(server) as neighbour,
     ):
         reader, writer = await raw_connection(server)
-        welcome = await _first_frame(reader)
+        welcome = await first_frame(reader)
         for job in range(16):
             send_raw(writer, {**PROMPT, "id": f"j{job}", "on_disconnect": "keep"})
         calls = [await engine.calls.get() for _ in range(16)]
@@ -445,39 +416,7 @@ async def _feed(call: FakeCall, words: int, word: str) -> None:
     for _ in range(words):
         call.delta(text=word)
         await asyncio.sleep(0)
-    finish(call)
-
-
-async def raw_connection(
-    server: Server,
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a connection whose reader reads only what it is told to, and buffers little."""
-    slow = socket.socket()
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.connect(("127.0.0.1", server.port))
-    reader, writer = await asyncio.open_connection(sock=slow, limit=1024)
-    writer.write(
-        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-    )
-    await reader.readuntil(b"\r\n\r\n")
-    return reader, writer
-
-
-async def _first_frame(reader: asyncio.StreamReader) -> dict:
-    head = await reader.readexactly(2)
-    length = head[1] & 127
-    if length == 126:
-        length = int.from_bytes(await reader.readexactly(2), "big")
-    return json.loads(await reader.readexactly(length))
-
-
-def send_raw(writer: asyncio.StreamWriter, frame: dict) -> None:
-    """Write a masked text frame; a mask of zeros leaves it as it is."""
-    body = json.dumps(frame).encode()
-    head = bytes([0x81, 0x80 | 126]) + len(body).to_bytes(2, "big") + bytes(4)
-    writer.write(head + body)
+    call.finish()
 
 
 async def test_a_peer_that_is_taken_over_is_not_waited_for():
@@ -485,7 +424,7 @@ async def test_a_peer_that_is_taken_over_is_not_waited_for():
     engine = FakeEngine()
     async with serving(engine, send_timeout_s=30, outbox_bytes=20_000) as server:
         reader, writer = await raw_connection(server)
-        welcome = await _first_frame(reader)
+        welcome = await first_frame(reader)
         send_raw(writer, {**PROMPT, "id": "a"})
         call = await engine.calls.get()
         feeding = asyncio.create_task(_feed(call, 200, "x" * 10_000))
@@ -539,7 +478,7 @@ async def test_sessions_and_what_is_held_for_them_are_counted():
             assert told["wsproc_sessions", "attached"] == 1
             assert told["wsproc_replay_bytes",] > 0
             assert told["wsproc_outbox_bytes",] == 0
-            lose(wire)
+            wire.lose()
         await left(server)
         told = await figures(server)
         assert (told["wsproc_sessions", "attached"], told["wsproc_sessions", "detached"]) == (0, 1)
@@ -549,7 +488,7 @@ async def test_sessions_and_what_is_held_for_them_are_counted():
             assert (await again.resume("no.such"))["outcome"] == "unknown_session"
             assert (await again.resume(wire.welcome["session"]))["outcome"] == "ok"
             told = await figures(server)
-            finish(call)
+            call.finish()
             await again.next("done")
     assert told["wsproc_resumes_total", "ok"] == 1
     assert told["wsproc_resumes_total", "unknown_session"] == 1
@@ -573,7 +512,7 @@ async def test_a_session_that_goes_on_is_on_the_lines_of_its_new_connection(
     caplog.set_level("INFO", "wsproc.connection")
     async with serving(FakeEngine()) as server:
         async with connected(server) as wire:
-            lose(wire)
+            wire.lose()
         await left(server)
         async with connected(server) as again:
             await again.resume("no.such")

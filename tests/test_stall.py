@@ -46,13 +46,22 @@ async def test_a_buffer_that_shrinks_may_take_as_long_as_it_likes():
         await send_slowly()
 
 
-async def test_a_send_that_was_quick_leaves_nothing_behind():
-    """The same watch may be used again."""
+async def test_sends_that_are_done_count_as_progress():
+    """A buffer that is filled again as fast as it empties looks as if it stood still."""
+    async with patience(Transport(1000)) as watch:
+        for _ in range(3 * LOOKS):
+            await asyncio.sleep(0.06 / LOOKS)
+            watch.progress()
+
+
+async def test_a_burst_that_was_quick_leaves_nothing_behind():
+    """No timer, and nothing to lose any more; the watch may be used again."""
     watch = patience(Transport(0))
     for _ in range(3):
         async with watch:
             await asyncio.sleep(0)
     watch.lose()
+    await asyncio.sleep(0.1)
 
 
 async def test_patience_may_be_lost_from_outside():

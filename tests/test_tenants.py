@@ -10,8 +10,7 @@ import pytest
 
 from tests.auth.signer import Signer
 from tests.fakes import FakeEngine, plausible, serving
-from tests.test_server_resume import finish, left, lose
-from tests.wire import Wire, connected
+from tests.wire import Wire, connected, left
 
 ALICE, ALICES_OTHER, BOB = "alices-token-0001", "alices-token-0002", "bobs-token-00001"
 TOKENS = {"alice": [ALICE, ALICES_OTHER], "bob": BOB}
@@ -43,7 +42,7 @@ async def test_a_session_of_another_principal_is_unknown(shut: bool):
         await wire.send(**PROMPT, id="a")
         call = await engine.calls.get()
         if shut:
-            lose(wire)
+            wire.lose()
             await left(server)
         async with connected(server, **bearer(BOB)) as stranger:
             reply = await stranger.resume(session)
@@ -54,7 +53,7 @@ async def test_a_session_of_another_principal_is_unknown(shut: bool):
             assert (await stranger.next("reply", op="jobs"))["jobs"] == []
         async with connected(server, **bearer(ALICES_OTHER)) as again:
             assert (await again.resume(session))["outcome"] == "ok"
-            finish(call, "one")
+            call.finish("one")
             assert (await again.next("done"))["result"]["text"] == "one"
 
 
@@ -65,7 +64,7 @@ async def test_who_gives_its_token_in_a_frame_has_its_sessions():
         async with connected(server, **bearer(ALICE)) as wire:
             await wire.send(**PROMPT, id="a")
             await engine.calls.get()
-            lose(wire)
+            wire.lose()
             await left(server)
         async with connected(server) as again:
             await again.send(type="auth", token=ALICE)
@@ -88,7 +87,7 @@ async def test_a_job_outlives_the_token_of_its_connection(tmp_path: Path):
         assert not call.cancelled.is_set()
         async with connected(server, **bearer(signer.sign(sub="alice", exp=now + 600))) as again:
             await again.resume(wire.welcome["session"])
-            finish(call, "two")
+            call.finish("two")
             assert (await again.next("done"))["result"]["text"] == "one two"
 
 

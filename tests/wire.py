@@ -22,6 +22,8 @@ SERVER_FRAME = jsonschema.Draft202012Validator(
 )
 PATIENCE_S = 20
 
+PROMPT: dict[str, Any] = {"type": "generate", "prompt": "Once upon a time", "max_tokens": 9}
+
 
 class Wire:
     """One connection. Receiving asserts what holds for every server: valid frames, numbers without
@@ -83,6 +85,10 @@ class Wire:
         assert self.socket.close_code is not None
         return self.socket.close_code
 
+    def lose(self) -> None:
+        """Lose the connection without a closing handshake."""
+        self.socket.transport.abort()
+
     def of(self, job: str) -> list[dict[str, Any]]:
         """Return the frames of one job so far, from `accepted` on."""
         return [frame for frame in self.frames if frame.get("id") == job and "seq" in frame]
@@ -109,6 +115,18 @@ class Wire:
         self._seq[job] = frame["seq"]
         if kind == "done":
             del self._seq[job]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the server work until something is so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():  # noqa: ASYNC110  # the server tells nobody of this
+            await asyncio.sleep(0)
+
+
+async def left(server: Server) -> None:
+    """Wait until the server has noticed that a session has no connection."""
+    await until(lambda: server.lobby.sessions.detached > 0)
 
 
 @asynccontextmanager

@@ -121,27 +121,28 @@ class Writer:
             self.closing = self.closing or Close(CloseCode.INTERNAL, "internal error")
             await self._say_goodbye(self.closing)
         finally:
-            self._task = None
+            self._task = self._patience = None
 
     async def _send_all(self) -> None:
-        while (message := self._take()) is not None:
-            self._patience = Patience(self._socket.transport, self._send_timeout_s)
-            async with self._patience:
+        async with Patience(self._socket.transport, self._send_timeout_s) as self._patience:
+            while (message := self._take()) is not None:
                 await self._socket.send(message, text=True)
-            self._patience = None
-            self.sent += 1
-            self.sent_at = self._loop.time()
-            await asyncio.sleep(0)
+                self._patience.progress()
+                self.sent += 1
+                await asyncio.sleep(0)
+        self.sent_at = self._loop.time()
 
     async def _part_from_stalled(self) -> None:
-        """Let a peer go that reads nothing: what it was to be sent is kept for its return."""
+        """Let a peer go that reads nothing: what it was to be sent is kept for its return.
+
+        One that was to be closed anyway has been told why.
+        """
         if self.closing is None:
             self.closing = STALLED
             self._on_stalled()
-        close = self.closing
-        goaway = Goaway(code=close.code, reason=close.reason, grace_ms=0, reconnect=True)
-        broadcast([self._socket], encode(goaway).decode())  # into the buffer, without a wait
-        await self._say_goodbye(close)
+            goaway = Goaway(code=STALLED.code, reason=STALLED.reason, grace_ms=0, reconnect=True)
+            broadcast([self._socket], encode(goaway).decode())  # into the buffer, without a wait
+        await self._say_goodbye(self.closing)
 
     async def _say_goodbye(self, close: Close) -> None:
         """Close the connection; cut it where the peer does not even read that."""

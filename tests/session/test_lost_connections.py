@@ -238,6 +238,19 @@ def test_a_job_that_is_being_cancelled_says_nothing_but_its_end_after_a_resume()
     assert (done["type"], done["seq"]) == ("done", 3)
 
 
+def test_a_cancelled_job_whose_frames_are_gone_has_no_snapshot_either():
+    """Its end is all that is still to come, and may have any number."""
+    session = make(log=1500)
+    submit(session)
+    talk(session, *(f"{number} " for number in range(50)))
+    frames(session)
+    send(session, type="cancel", id="a")
+    (reply,) = resumed(session)
+    assert reply["jobs"]["a"]["recovered"] is False
+    session.finish("a", STOPPED, now=0.0)
+    assert [one["type"] for one in frames(session)] == ["done"]
+
+
 # --- who comes back when --------------------------------------------------------------------------
 
 
@@ -362,6 +375,19 @@ def test_the_end_that_is_on_its_way_is_not_sent_twice():
     again, done = frames(session)
     assert (again["duplicate"], again["last_seq"]) == (True, 2)
     assert (done["type"], done["seq"], done["replay"]) == ("done", 2, True)
+
+
+def test_an_end_that_is_about_to_be_sent_again_is_not_sent_twice():
+    """Who resumes and repeats the submit in one breath has it once."""
+    session = make()
+    submit(session)
+    session.finish("a", COMPLETED, now=0.0)
+    frames(session)
+    session.detach(0.0, clean=False)
+    session.attach()
+    session.resume({"a": 1})
+    submit(session)
+    assert [one["type"] for one in frames(session)] == ["reply", "accepted", "done"]
 
 
 def test_a_server_that_goes_away_still_knows_its_jobs():
