@@ -97,6 +97,7 @@ class Place:
         self._tasks: set[asyncio.Task[None]] = set()
         self._samples: deque[tuple[str, Item]] = deque()
         self._closing = False
+        self._leaving: LocalWorker | None = None
 
     def __repr__(self) -> str:
         return f"<Place {self.name}: {'up' if self.serving else 'down'}, {len(self._ledger)} open>"
@@ -216,15 +217,17 @@ class Place:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        if self._worker is not None:
-            await self._worker.close()
+        self._leaving = self._worker
+        if self._leaving is not None:
+            await self._leaving.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._fail_all(WorkerLost("the engine was shut down"))
 
     def kill(self) -> None:
-        """Kill the worker's process, if there is one."""
-        if self._worker is not None:
-            self._worker.kill()
+        """Kill the worker's process, if there is one, also while it is being closed."""
+        worker = self._worker or self._leaving
+        if worker is not None:
+            worker.kill()
 
     # --- death ----------------------------------------------------------------------------------
 
