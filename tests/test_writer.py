@@ -38,6 +38,17 @@ async def test_a_peer_that_wakes_up_at_the_last_moment_is_told_why():
         writer.transport.abort()
 
 
+@pytest.mark.parametrize("words", [1, 4])
+async def test_what_fits_into_buffers_is_watched_as_well(words: int):
+    """No send hangs over the last tens of KiB, and still nobody takes them."""
+    engine = FakeEngine()
+    async with serving(engine, send_timeout_s=0.3, drain_s=0) as server:
+        _, writer, _ = await stalled(server, engine, words)
+        await left(server)
+        assert server.lobby.sessions.detached == 1
+        writer.transport.abort()
+
+
 async def test_a_peer_that_reads_slowly_is_not_cut():
     """It takes many times as long as one that reads nothing is given."""
     engine = FakeEngine()

@@ -1,13 +1,20 @@
-"""How long a peer may read nothing: a watch over one transport's write buffer.
+"""How long a peer may read nothing: watches over one transport's write buffer.
 
 A send to a stalled peer hangs for good, and so do a close and the keepalive, since each waits for
 the buffer to drain. What is watched is progress and not a send as a whole: a large frame may take
 long on a slow line. One timer does for a whole burst of sends.
+
+The last tens of KiB of a burst fit into buffers, so no send hangs over them; whether the peer takes
+them is watched apart (`Backlog`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
+from collections.abc import Callable
 from types import TracebackType
 
 LOOKS = 15
@@ -69,5 +76,74 @@ class Patience:
         self._left = left
         if self._loop.time() - self._progress_at >= self._limit_s:
             self.lose()
+        else:
+            self._timer = self._loop.call_later(self._limit_s / LOOKS, self._look)
+
+
+def undelivered(transport: asyncio.WriteTransport) -> int:
+    """Return how many bytes the peer has not acknowledged: those in the transport's buffer, and
+    those in the kernel's where it tells (Linux does).
+    """
+    return transport.get_write_buffer_size() + _in_kernel(transport)
+
+
+def _in_kernel(transport: asyncio.WriteTransport) -> int:
+    socket = transport.get_extra_info("socket")
+    if socket is None or socket.fileno() < 0:
+        return 0
+    try:
+        told = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int(struct.unpack("i", told)[0])
+
+
+class Backlog:
+    """A watch over what was written and not delivered, whether or not a send waits for it.
+
+    Say with `add` what is written. `on_end` is called once, with False when all is delivered, or
+    with True when nothing was for `limit_s`; `stop` calls it off.
+    """
+
+    __slots__ = (
+        "_delivered",
+        "_limit_s",
+        "_loop",
+        "_on_end",
+        "_progress_at",
+        "_timer",
+        "_transport",
+        "_written",
+    )
+
+    def __init__(
+        self, transport: asyncio.WriteTransport, limit_s: float, on_end: Callable[[bool], None]
+    ) -> None:
+        self._transport = transport
+        self._limit_s = limit_s
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._written = 0
+        self._delivered = 0
+        self._progress_at = self._loop.time()
+        self._timer = self._loop.call_later(limit_s / LOOKS, self._look)
+
+    def add(self, size: int) -> None:
+        """Count what is written; what else the protocol sends is too little to matter."""
+        self._written += size
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now, left = self._loop.time(), undelivered(self._transport)
+        delivered = self._written - left
+        if delivered > self._delivered:
+            self._delivered, self._progress_at = delivered, now
+        if left == 0:
+            self._on_end(False)
+        elif now - self._progress_at >= self._limit_s:
+            self._on_end(True)
         else:
             self._timer = self._loop.call_later(self._limit_s / LOOKS, self._look)

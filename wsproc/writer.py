@@ -16,7 +16,7 @@ from wsproc.frames.errors import CloseCode
 from wsproc.frames.server import Goaway
 from wsproc.protocol import encode
 from wsproc.session import Close
-from wsproc.stall import Patience
+from wsproc.stall import Backlog, Patience
 
 logger = logging.getLogger("wsproc.connection")
 
@@ -42,12 +42,14 @@ class Writer:
     """
 
     __slots__ = (
+        "_backlog",
         "_context",
         "_loop",
         "_on_stalled",
         "_patience",
         "_send_timeout_s",
         "_socket",
+        "_stalled",
         "_take",
         "_task",
         "closing",
@@ -72,6 +74,8 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()  # of the connection, whoever wakes the writer
         self._patience: Patience | None = None
+        self._backlog: Backlog | None = None
+        self._stalled = False
         self._task: asyncio.Task[None] | None = None
         self.sent_at = self._loop.time()
 
@@ -97,6 +101,8 @@ class Writer:
 
     async def stop(self) -> None:
         """Send nothing more."""
+        if self._backlog is not None:
+            self._backlog.stop()
         task = self._task
         if task is not None:
             task.cancel()
@@ -124,13 +130,29 @@ class Writer:
             self._task = self._patience = None
 
     async def _send_all(self) -> None:
+        if self._stalled:
+            raise TimeoutError
         async with Patience(self._socket.transport, self._send_timeout_s) as self._patience:
             while (message := self._take()) is not None:
+                self._note(len(message))
                 await self._socket.send(message, text=True)
                 self._patience.progress()
                 self.sent += 1
                 await asyncio.sleep(0)
         self.sent_at = self._loop.time()
+
+    def _note(self, size: int) -> None:
+        """Watch whether the peer takes what is written, also when no send waits for it any more."""
+        if self._backlog is None:
+            transport, limit_s = self._socket.transport, self._send_timeout_s
+            self._backlog = Backlog(transport, limit_s, self._backlog_ended)
+        self._backlog.add(size)
+
+    def _backlog_ended(self, stalled: bool) -> None:
+        self._backlog, self._stalled = None, stalled
+        if stalled:
+            self.hurry()
+            self.wake()
 
     async def _part_from_stalled(self) -> None:
         """Let a peer go that reads nothing: what it was to be sent is kept for its return.
