@@ -192,6 +192,7 @@ async def test_a_body_must_say_that_it_is_json(client, kind: str | None):
     content = orjson.dumps({"text": TEXT})
     answer = await client.post("/process-stream", content=content, headers=headers)
     assert answer.status_code == 422
+    assert "Content-Type: application/json" in answer.json()["detail"][0]["msg"]
 
 
 async def test_a_text_over_the_limit_is_too_large(client):

@@ -160,6 +160,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         words = one["msg"].removeprefix("Value error, ")
         if one["type"] == "json_invalid":
             words = f"not JSON: {one['ctx']['error']}"
+        elif one["type"] == "model_attributes_type":
+            words = "the body must be a JSON object, sent with Content-Type: application/json"
         details.append(finding(one["loc"], words, one["type"]))
     return JSONResponse({"detail": details}, 422)
 
