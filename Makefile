@@ -3,6 +3,7 @@
 # make check  lint, format, types, import contracts, the documentation's links
 # make tables the tables of docs/operations.md, from the code
 # make bench  wsproc beside the ideal loop and other servers, in one run (ten minutes)
+# make soak   the slow rows of docs/faults.md, a quarter of an hour; the table goes to docs/soak.md
 # make docs   the documentation as a site, in build/site
 # make eval   figures of the embedded models: make eval DATA=folder
 # make schema  docs/schema.json and docs/asyncapi.yaml from the models
@@ -17,7 +18,7 @@ BENCH := .venv-bench
 DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check tables schema js bench docs eval package web-tools clean
+.PHONY: help setup demo test check tables schema js bench soak docs eval package web-tools clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -80,6 +81,10 @@ $(BENCH)/.installed: requirements.txt benchmarks/requirements.txt
 
 bench: setup $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks.serving
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m tests.soak --report docs/soak.md
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

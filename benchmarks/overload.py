@@ -127,7 +127,7 @@ def _part(seconds: float) -> Part:
     return Part(begins, begins + seconds)
 
 
-async def _empty(clients: Sequence[Client]) -> None:
+async def empty(clients: Sequence[Client]) -> None:
     """Let the server forget what waits, so that the next part begins like the first."""
     for client in clients:
         client.on_end = lambda answer, seconds: None
@@ -143,12 +143,12 @@ async def run(options: argparse.Namespace, port: int) -> str:
     capacities = [await closed_loop(clients, plain, options.seconds)]
     overloads = []
     for _ in range(options.rounds):
-        await _empty(clients)
+        await empty(clients)
         cpu = time.process_time()
         rate = options.times * capacities[-1].rate
         overloads.append(await open_loop(clients, timed, options.seconds, rate))
         overloads[-1].own_cpu = (time.process_time() - cpu) / (options.seconds + WARM_S)
-        await _empty(clients)
+        await empty(clients)
         capacities.append(await closed_loop(clients, plain, options.seconds))
     for client in clients:
         client.transport.abort()

@@ -91,10 +91,15 @@ class FakeEngine:
         self.calls: asyncio.Queue[FakeCall] = asyncio.Queue()
         self.tally: dict[str, StageTally] = {}
         self.workers = {"fake": WorkerState(serving=True, calls=0, deaths=0)}
-        self._answers = answers
+        self.answers = answers
         self._slow_to_stop = slow_to_stop
         self._open: dict[int, FakeCall] = {}
         self._made = 0
+
+    @property
+    def open_calls(self) -> list[FakeCall]:
+        """The calls that have not ended."""
+        return [call for call in self._open.values() if call.stream.end is None]
 
     async def start(self, report: Callable[[str], None] | None = None) -> None:
         """Load nothing."""
@@ -134,8 +139,8 @@ class FakeEngine:
         wanted = Call(self._made, stage, tuple(items), owner, priority, deadline)
         stream = CallStream(wanted, self._cancel)
         call = self._open[self._made] = FakeCall(stream)
-        if self._answers is not None:
-            self._answers(call)
+        if self.answers is not None:
+            self.answers(call)
         else:
             self.calls.put_nowait(call)
         return stream

@@ -230,7 +230,7 @@ def test_the_next_turn_is_told_by_the_pace():
 def test_ten_times_the_load_leaves_most_of_the_capacity(
     owners: int, timeout_s: float | None, speeds: list[int]
 ):
-    """Half a simulated minute; `speeds` are jobs a second, each for a second in turn."""
+    """Row G4: half a simulated minute; `speeds` are jobs a second, each for a second in turn."""
     world = Overload(owners, timeout_s, speeds)
     for step in range(30 * STEPS_A_SECOND):
         world.step(step / STEPS_A_SECOND)

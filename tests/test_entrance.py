@@ -151,7 +151,7 @@ async def refused_by_close(server: Server, **options: Any) -> tuple[int, str]:
 
 @pytest.mark.parametrize("options", [bearer(WRONG), beside(WRONG), bearer("two words")])
 async def test_a_wrong_token_is_a_401_to_those_who_can_read_it(server: Server, options: dict):
-    """With the challenge of RFC 6750; the token stands nowhere in it."""
+    """Row A5: with the challenge of RFC 6750; the token stands nowhere in it."""
     status, body, challenge = await refused_by_status(server, **options)
     assert status == 401
     assert challenge is not None
@@ -178,7 +178,7 @@ async def test_a_browser_is_refused_by_a_close(server: Server, options: dict, co
 
 
 async def test_a_wrong_origin_is_a_403_to_those_who_can_read_it(server: Server):
-    """A tool that sends an Origin, as wscat does by -o."""
+    """Row A5: A tool that sends an Origin, as wscat does by -o."""
     options = {**bearer(ALICE), "origin": "http://evil.example"}
     status, body, _ = await refused_by_status(server, **options)
     assert (status, body) == (403, "this origin may not connect; see --origin\n")

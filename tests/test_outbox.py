@@ -134,7 +134,7 @@ def test_what_is_sent_again_is_the_same_but_for_its_mark():
 
 
 def test_a_purge_gives_numbers_back_that_were_not_sent():
-    """So the job's end follows without a hole; `accepted` stays."""
+    """Invariant 3: so the job's end follows without a hole; `accepted` stays."""
     outbox = Outbox()
     outbox.replay("a", numbered("a", 1, 2, 3))
     outbox.put(Token(id="a", text="new"))

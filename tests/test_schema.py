@@ -81,7 +81,7 @@ def test_the_schema_is_one():
 
 @pytest.mark.parametrize("frame", SERVER_FRAMES, ids=lambda frame: type(frame).__name__)
 def test_every_server_frame_is_accepted_as_one(frame: ServerFrame):
-    """As it is written to the wire, with its number."""
+    """Invariant 11: as it is written to the wire, with its number."""
     SERVER.validate(orjson.loads(encode(frame, seq=1)))
 
 
@@ -153,7 +153,14 @@ def test_fields_have_no_titles():
 
 
 def test_the_document_in_the_repository_is_fresh():
-    """docs/schema.json is what a server answers at /schema.json; `make schema` writes it."""
+    """docs/schema.json is what a server answers at /schema.json; `make schema` writes it.
+
+    Invariant 11.
+
+    Invariant 11.
+
+    Invariant 11.
+    """
     assert json.loads(DOCUMENT.read_text(encoding="utf-8")) == SCHEMA
 
 

@@ -89,7 +89,7 @@ async def test_a_process_job_from_submit_to_done(server: Server, quiet: None):
 
 
 async def test_tokens_joined_are_the_text(server: Server, quiet: None):
-    """For a job of `generate`."""
+    """Invariant 7: for a job of `generate`."""
     async with connected(server) as wire:
         await wire.send(type="generate", id="g", prompt="Once upon")
         done = await wire.next("done")
@@ -118,7 +118,7 @@ async def test_what_a_person_types_into_wscat_works(server: Server, quiet: None)
 
 
 async def test_answers_come_in_the_order_of_the_submits(quiet: None):
-    """Each submit has exactly one `accepted` or `rejected`, however they are mixed."""
+    """Invariant 1: each submit has exactly one `accepted` or `rejected`, however they are mixed."""
     async with (
         serving(FakeEngine(), max_jobs_per_connection=3) as server,
         connected(server) as wire,
@@ -171,7 +171,14 @@ async def _queued(call: FakeCall, wire: Wire) -> None:
 
 @pytest.mark.parametrize("reach", [_queued, _first_token, _last_token])
 async def test_a_cancel_at_every_point_of_a_generation(reach, quiet: None):
-    """One reply, then one `done` with what was finished; the neighbour has its whole result."""
+    """One reply, then one `done` with what was finished; the neighbour has its whole result.
+
+    Invariant 4.
+
+    Invariant 4.
+
+    Invariant 4.
+    """
     engine = FakeEngine()
     async with serving(engine) as server, connected(server) as wire:
         await wire.send(type="generate", id="a", prompt="x")
@@ -196,7 +203,14 @@ async def test_a_cancel_at_every_point_of_a_generation(reach, quiet: None):
 
 
 async def test_a_cancel_right_behind_the_submit(quiet: None):
-    """In one packet: the id is registered before the next frame is read."""
+    """In one packet: the id is registered before the next frame is read.
+
+    Row C2, invariants 1 and 4.
+
+    Row C2, invariants 1 and 4.
+
+    Row C2, invariants 1 and 4.
+    """
     engine = FakeEngine()
     async with serving(engine) as server, connected(server) as wire:
         for number in range(20):
@@ -212,7 +226,7 @@ async def test_a_cancel_right_behind_the_submit(quiet: None):
 
 
 async def test_late_double_and_unknown_cancels_are_no_errors(quiet: None):
-    """Each has its reply; none has a second `done`."""
+    """Row C3, invariant 4: each has its reply; none has a second `done`."""
     engine = FakeEngine(slow_to_stop=True)
     async with serving(engine) as server, connected(server) as wire:
         await wire.send(type="generate", id="a", prompt="x")
@@ -251,7 +265,7 @@ async def test_done_follows_when_the_engine_has_really_left(quiet: None):
 
 
 async def test_where_completion_wins_the_client_sees_completed(quiet: None):
-    """Never both: the result was there before the task felt the cancel."""
+    """Row C5: never both: the result was there before the task felt the cancel."""
     engine = FakeEngine(slow_to_stop=True)
     async with serving(engine) as server, connected(server) as wire:
         await wire.send(type="generate", id="a", prompt="x")
@@ -266,7 +280,7 @@ async def test_where_completion_wins_the_client_sees_completed(quiet: None):
 
 
 async def test_a_star_cancels_every_job_of_the_session_and_no_others(quiet: None):
-    """One reply names them all; another client's job goes on."""
+    """Row C3, invariant 4: one reply names them all; another client's job goes on."""
     engine = FakeEngine()
     async with (
         serving(engine) as server,
@@ -288,7 +302,14 @@ async def test_a_star_cancels_every_job_of_the_session_and_no_others(quiet: None
 
 
 async def test_a_cancel_is_read_while_another_job_floods(quiet: None):
-    """Also while the flooding job is the cancelled one's neighbour on the same connection."""
+    """Also while the flooding job is the cancelled one's neighbour on the same connection.
+
+    Invariant 5.
+
+    Invariant 5.
+
+    Invariant 5.
+    """
     engine = FakeEngine()
     async with serving(engine) as server, connected(server) as wire:
         await wire.send(type="generate", id="flood", prompt="x")
@@ -312,7 +333,7 @@ async def _flood(call: FakeCall, text: str) -> None:
 
 
 async def test_a_deadline_fails_the_job_and_leaves_the_engine(quiet: None):
-    """`timeout_ms` counts from the acceptance, whatever the engine does."""
+    """Invariant 2: `timeout_ms` counts from the acceptance, whatever the engine does."""
     engine = FakeEngine()
     async with serving(engine) as server, connected(server) as wire:
         await wire.send(type="generate", id="a", prompt="x", timeout_ms=20)
@@ -363,7 +384,7 @@ async def test_a_disconnect_leaves_the_engine_while_frames_wait(quiet: None):
 
 
 async def test_a_reader_that_stalls_is_cut_and_the_others_are_not(caplog):
-    """After `send_timeout_s` its jobs wait for `resume_s`; a neighbour feels nothing."""
+    """Row B1: after `send_timeout_s` its jobs wait for `resume_s`; a neighbour feels nothing."""
     engine = FakeEngine()
     async with (
         serving(engine, send_timeout_s=0.3, resume_s=0.1) as server,
@@ -407,7 +428,10 @@ BAD = [
 
 
 async def test_bad_frames_are_answered_and_the_connection_lives(server: Server, quiet: None):
-    """Each with one `error`; a good frame between them is answered as ever."""
+    """Row D4, invariant 10: each with one `error`; a good frame between them is answered as ever.
+
+    Row D4, invariant 10.
+    """
     async with connected(server) as wire:
         for bad in BAD:
             await wire.socket.send(bad)
@@ -428,7 +452,7 @@ async def test_ten_bad_frames_in_a_row_close_with_4400(server: Server, quiet: No
 
 
 async def test_a_client_that_asks_and_never_reads_is_cut(quiet: None):
-    """What waits for it is bounded, however much it asks for; a neighbour feels nothing."""
+    """Row B5: what waits for it is bounded, however much it asks for; a neighbour feels nothing."""
     engine = FakeEngine()
     async with (
         serving(engine, outbox_bytes=10_000, send_timeout_s=0.3, resume_s=0.1) as server,
@@ -459,7 +483,14 @@ async def _ask_on(connection: ClientConnection) -> None:
 async def test_fuzzed_messages_end_nothing_but_their_own_connection(
     server: Server, seed: int, quiet: None
 ):
-    """Mutated frames, binary and text: the server and the other socket are there as before."""
+    """Mutated frames, binary and text: the server and the other socket are there as before.
+
+    Row D7, invariant 10.
+
+    Row D7, invariant 10.
+
+    Row D7, invariant 10.
+    """
     chance = random.Random(seed)
     seeds = [
         b'{"type":"process","id":"a","text":"a text that is long enough","chunk_size":50}',
@@ -490,7 +521,7 @@ def _mutated(chance: random.Random, message: bytes) -> bytes:
 
 
 async def test_invalid_utf8_in_a_text_frame_closes_with_1007(server: Server, quiet: None):
-    """That is the WebSocket's own rule; the server lives."""
+    """Row D6: that is the WebSocket's own rule; the server lives."""
     async with connected(server) as wire:
         await wire.socket.send(b"\xff", text=True)
         assert await wire.closed() == 1007
@@ -499,7 +530,7 @@ async def test_invalid_utf8_in_a_text_frame_closes_with_1007(server: Server, qui
 
 @pytest.mark.parametrize(("over", "code"), [(0, 1000), (1, 1009)])
 async def test_a_message_has_its_most_bytes(over: int, code: int, quiet: None):
-    """At the limit it is read, one byte over it the connection closes."""
+    """Invariant 10: at the limit it is read, one byte over it the connection closes."""
     async with serving(FakeEngine(), max_frame_bytes=1000) as server, connected(server) as wire:
         frame = '{"type":"ping"}'
         await wire.socket.send(frame + " " * (1000 + over - len(frame)))
@@ -581,7 +612,10 @@ async def own(request: Own, job: JobContext):
     ],
 )
 async def test_whatever_a_task_of_ones_own_does_its_job_ends(what: str, code: str, words):
-    """With one `done`; details of a defect stay in the log, and the connection lives."""
+    """Invariant 2: with one `done`; details of a defect stay in the log, and the connection lives.
+
+    Invariant 2.
+    """
     server = fake_server(FakeEngine())
     server.registry.add(Own, own)
     async with server, connected(server) as wire:
@@ -640,7 +674,7 @@ async def test_origins_that_may_connect(quiet: None):
 
 
 async def test_one_connection_too_many_is_told_to_come_again(quiet: None):
-    """1013, and the others are not touched."""
+    """Row A2: 1013, and the others are not touched."""
     async with serving(FakeEngine(), max_connections=1) as server, connected(server) as wire:
         async with connect(server.url) as socket_:
             assert await Wire(socket_).closed() == 1013
@@ -892,7 +926,7 @@ async def test_log_lines_of_a_job_have_its_ids(caplog: pytest.LogCaptureFixture)
 
 
 async def test_a_shutdown_is_announced_and_jobs_are_told(quiet: None):
-    """`goaway`, a `done` for every job, new ones rejected, then 1012."""
+    """Row F1, invariant 2: `goaway`, a `done` for every job, new ones rejected, then 1012."""
     engine = FakeEngine(slow_to_stop=True)
     async with serving(engine, drain_s=0.2) as server, connected(server) as wire:
         await wire.send(type="generate", id="a", prompt="x")
@@ -953,7 +987,7 @@ async def test_a_port_that_is_taken_leaves_nothing_running(server: Server, quiet
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_closes_in_order(sign: signal.Signals, quiet: None):
-    """As by `close`: clients are told."""
+    """Row F1: as by `close`: clients are told."""
     async with serving(FakeEngine()) as server, connected(server) as wire:
         running = asyncio.create_task(server.run_until_signal())
         await asyncio.sleep(0)

@@ -94,7 +94,10 @@ async def test_a_generation_goes_on_behind_its_tokens(server: Server, gate: Gate
 
 
 async def test_many_jobs_of_a_killed_worker(server: Server, gate: Gate):
-    """Thirty generations and thirty texts of three clients: each is done, once and right."""
+    """Row E1: thirty generations and thirty texts of three clients: each is done, once and right.
+
+    Row E1.
+    """
     gate.shut()
     async with connected(server) as one, connected(server) as two, connected(server) as three:
         wires = (one, two, three)
@@ -116,7 +119,7 @@ async def test_many_jobs_of_a_killed_worker(server: Server, gate: Gate):
 
 
 async def test_a_text_that_crashes_the_worker_fails_alone(server: Server):
-    """Its stage with engine_error; the job ends, the neighbours' jobs are right."""
+    """Row E4: its stage with engine_error; the job ends, the neighbours' jobs are right."""
     async with connected(server) as wire, connected(server) as other:
         poison, fine = "abort, abort, abort", "It was a lovely day by the sea."
         for n in range(8):
@@ -137,6 +140,12 @@ async def test_a_job_that_comes_while_a_worker_is_restarted(server: Server, star
     """It is taken and waits; a balancer is told to prefer another server until the worker serves.
 
     A cancel of it, or its deadline, ends it also then.
+
+    Row E9.
+
+    Row E9.
+
+    Row E9.
     """
     assert await told(server) == (200, [])
     start.shut()
@@ -162,7 +171,14 @@ async def test_a_job_that_comes_while_a_worker_is_restarted(server: Server, star
 
 
 async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: Gate, gate: Gate):
-    """What waits fails, new jobs are rejected and a balancer is told why, until it serves again."""
+    """What waits fails, new jobs are rejected and a balancer is told why, until it serves again.
+
+    Row E2.
+
+    Row E2.
+
+    Row E2.
+    """
     words = "the device worker died too often and is being started again"
     async with connected(server) as wire:
         for _ in range(circuit.DEATHS - 1):
@@ -193,7 +209,14 @@ async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: 
 
 
 async def test_a_worker_that_is_stopped_is_told_before_it_is_killed(server: Server):
-    """It takes the probe and finishes nothing: neither healthy nor ready, and well again after."""
+    """It takes the probe and finishes nothing: neither healthy nor ready, and well again after.
+
+    Row E3.
+
+    Row E3.
+
+    Row E3.
+    """
     assert await told(server, "/healthz") == (200, [])
     pid = server.engine.pids["device"]
     os.kill(pid, signal.SIGSTOP)

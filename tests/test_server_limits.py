@@ -121,7 +121,7 @@ async def _send_on(wire: Wire) -> None:
 
 @pytest.mark.parametrize("verb", ["ping", "pong"])
 async def test_a_flood_of_websocket_pings_or_pongs_is_cut(verb: str):
-    """The library would take each of them, read or not; a neighbour feels nothing."""
+    """Row B7: the library would take each of them, read or not; a neighbour feels nothing."""
     async with (
         serving(FakeEngine()) as server,
         connected(server) as other,

@@ -32,7 +32,7 @@ def _fast(caplog: pytest.LogCaptureFixture):
 
 
 async def test_a_generation_goes_on_where_the_connection_was_lost():
-    """Nothing twice, nothing missing, and what was sent again says so."""
+    """Invariant 7: nothing twice, nothing missing, and what was sent again says so."""
     engine = FakeEngine()
     async with serving(engine) as server:
         async with connected(server) as wire:
@@ -62,7 +62,14 @@ async def test_a_generation_goes_on_where_the_connection_was_lost():
 
 
 async def test_a_resume_works_with_no_frame_seen():
-    """A client that lost its connection right behind the submit is told from `accepted` on."""
+    """A client that lost its connection right behind the submit is told from `accepted` on.
+
+    Invariant 9.
+
+    Invariant 9.
+
+    Invariant 9.
+    """
     engine = FakeEngine(answers=plausible)
     async with serving(engine) as server:
         async with connected(server) as wire:
@@ -93,7 +100,7 @@ async def test_a_session_without_a_job_may_be_taken_up_as_well():
 
 
 async def test_what_is_sent_again_is_the_same_but_for_its_mark():
-    """Byte for byte, from any number on, after the end too."""
+    """Invariants 3 and 9: byte for byte, from any number on, after the end too."""
     async with serving(FakeEngine(answers=plausible)) as server:
         async with connected(server) as wire:
             await wire.send(**PROMPT, id="a", meta={"k": [1, None]})
@@ -113,7 +120,10 @@ async def test_what_is_sent_again_is_the_same_but_for_its_mark():
 
 
 async def test_the_newer_connection_wins():
-    """Three in a row, each while the one before is still open; all text arrives once."""
+    """Invariant 9: three in a row, each while the one before is still open; all text arrives once.
+
+    Invariant 9.
+    """
     engine = FakeEngine()
     async with serving(engine) as server, AsyncExitStack() as stack:
         wire = await stack.enter_async_context(connected(server))
@@ -136,7 +146,7 @@ async def test_the_newer_connection_wins():
 
 
 async def test_a_restarted_server_and_a_wrong_session_say_what_they_are():
-    """And the new session of the connection goes on as if nothing was asked."""
+    """Invariant 9: and the new session of the connection goes on as if nothing was asked."""
     async with serving(FakeEngine()) as other, connected(other) as wire:
         foreign = wire.welcome["session"]
     async with serving(FakeEngine(answers=plausible)) as server, connected(server) as wire:
@@ -258,7 +268,14 @@ async def test_too_many_sessions_without_a_client_give_way():
 
 
 async def test_a_running_job_whose_frames_are_gone_is_told_in_one():
-    """A snapshot stands for all up to its number, and the tokens behind it complete the text."""
+    """A snapshot stands for all up to its number, and the tokens behind it complete the text.
+
+    Invariant 9.
+
+    Invariant 9.
+
+    Invariant 9.
+    """
     engine = FakeEngine()
     async with serving(engine, replay_bytes=1 << 16) as server:
         async with connected(server) as wire:
@@ -301,7 +318,7 @@ async def test_an_ended_job_whose_frames_are_gone_is_its_done():
 
 
 async def test_the_same_submit_again_is_the_same_job():
-    """While it runs, after it ended, after a resume; written out or by its defaults."""
+    """Row C4: while it runs, after it ended, after a resume; written out or by its defaults."""
     engine = FakeEngine()
     async with serving(engine) as server:
         async with connected(server) as wire:
@@ -327,7 +344,7 @@ async def test_the_same_submit_again_is_the_same_job():
 
 
 async def test_another_job_under_the_same_id_is_a_conflict():
-    """As long as the first lives or its result is kept; the socket stays open."""
+    """Row C4: as long as the first lives or its result is kept; the socket stays open."""
     engine = FakeEngine()
     async with serving(engine) as server, connected(server) as wire:
         await wire.send(**PROMPT, id="a")
@@ -353,7 +370,7 @@ async def test_another_job_under_the_same_id_is_a_conflict():
 
 
 async def test_a_cancel_while_frames_are_sent_again_leaves_no_hole():
-    """What waited to be sent again is purged, and the end has the next number."""
+    """Invariant 3: what waited to be sent again is purged, and the end has the next number."""
     engine = FakeEngine(slow_to_stop=True)
     async with serving(engine) as server:
         async with connected(server) as wire:
@@ -378,7 +395,14 @@ async def test_a_cancel_while_frames_are_sent_again_leaves_no_hole():
 
 
 async def test_a_stalled_reader_is_detached_and_resumes_complete():
-    """Sixteen generations go on, a neighbour feels nothing, and no text is lost."""
+    """Sixteen generations go on, a neighbour feels nothing, and no text is lost.
+
+    Row B1, invariant 8.
+
+    Row B1, invariant 8.
+
+    Row B1, invariant 8.
+    """
     engine = FakeEngine()
     async with (
         serving(engine, send_timeout_s=0.3, outbox_bytes=20_000, replay_bytes=16 << 20) as server,

@@ -32,6 +32,10 @@ async def rejected(wire: Wire, **frame: Any) -> dict[str, Any]:
 async def test_a_session_of_another_principal_is_unknown(shut: bool):
     """To whoever has its secret, too, whether its owner is connected or not; nothing happens to it.
     Its owner comes back to it by any of its tokens.
+
+    Invariant 9.
+
+    Invariant 9.
     """
     engine = FakeEngine()
     async with (

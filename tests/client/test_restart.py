@@ -71,7 +71,10 @@ async def told(job) -> str:
 
 @pytest.mark.parametrize("drain_s", [0, 20])
 async def test_five_restarts_lose_no_job(drain_s):
-    """Jobs of each kind go on over five servers, which let them end or stop them at once."""
+    """Row F3: jobs of each kind go on over five servers, which let them end or stop them at once.
+
+    Row F3.
+    """
     text = "It is so. " * 100
     states = Watch()
     async with serving(drain_s=drain_s) as server:

@@ -80,7 +80,14 @@ def validator(embedded_port):
 @pytest.mark.parametrize("split", ["fixed", "sentence"])
 @pytest.mark.parametrize("name", TEXTS)
 async def test_process_is_exact_in_every_field(embedded_url, validator, name, split):
-    """Every frame is valid, numbered without a hole, and its sums, offsets and ratios are right."""
+    """Every frame is valid, numbered without a hole, and its sums, offsets and ratios are right.
+
+    Invariant 7.
+
+    Invariant 7.
+
+    Invariant 7.
+    """
     text = TEXTS[name]
     job = {"type": "process", "text": text, "include_entities": True, "split": split}
     async with talk(embedded_url) as socket:
@@ -204,7 +211,10 @@ async def test_many_jobs_at_once_keep_apart(embedded_url):
 
 
 async def test_a_cancelled_job_changes_nothing_in_its_neighbours(embedded_url):
-    """Jobs that run beside cancelled ones give what they give alone, token by token."""
+    """Invariant 6: jobs that run beside cancelled ones give what they give alone, token by token.
+
+    Invariant 6.
+    """
     job = {"type": "generate", "prompt": "In the morning", "max_tokens": 30, "seed": 5}
     async with talk(embedded_url) as socket:
         alone = (await run(socket, job))[-1]["result"]["text"]

@@ -7,6 +7,7 @@ import random
 import resource
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -182,10 +183,12 @@ class Draw:
     """A generation whose words are drawn by the item's seed; at the third it waits at the gate."""
 
     name = "generation"
-    budget = StepBudget(rows=16, tokens=1000)
 
-    def __init__(self, gate: str | None) -> None:
-        self._gate = gate
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._gate = options.get("gate")
+        self._step_s = options.get("step_s", 0)
+        self._width = options.get("width", 1)
+        self.budget = StepBudget(rows=options.get("rows", 16), tokens=1000)
 
     def weigh(self, item: Mapping[str, Any]) -> int:
         """Every item is light."""
@@ -197,12 +200,13 @@ class Draw:
 
     def step(self, runs: Sequence[dict[str, Any]]) -> list[Emission]:
         """One word each."""
+        time.sleep(self._step_s)
         return [self._advance(run) for run in runs]
 
     def _advance(self, run: dict[str, Any]) -> Emission:
         if len(run["words"]) == 3:
             wait_at(self._gate)
-        run["words"].append(f" {run['draw'].randrange(10**6)}")
+        run["words"].append(f" {run['draw'].randrange(10**6):0{self._width}}")
         deltas = ({"text": run["words"][-1]},)
         if len(run["words"]) < run["max_tokens"]:
             return Emission(deltas)
@@ -222,10 +226,10 @@ class Draw:
 
 
 def draw(settings: StageSettings, report: Report) -> Draw:
-    """Build the stage; its options are the gates `start` and `gate`."""
+    """Build the stage; options: gates `start` and `gate`, `rows`, `step_s`, a word's `width`."""
     report("building draw")
     wait_at(settings.options.get("start"))
-    return Draw(settings.options.get("gate"))
+    return Draw(settings.options)
 
 
 class Diary:
@@ -272,12 +276,16 @@ class Cheerful:
     """A sentiment stage to which every text is positive; one with `abort` in it crashes it."""
 
     name = "sentiment"
-    budget = StepBudget(rows=16, tokens=1000)
     warm_up_item: ClassVar = {"text": "fine"}
 
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._step_s = options.get("step_s", 0)
+        self._weight = options.get("weight", 1)
+        self.budget = StepBudget(rows=options.get("rows", 16), tokens=10_000)
+
     def weigh(self, item: Mapping[str, Any]) -> int:
-        """Every item is light."""
-        return 1
+        """Every item is as light as the next."""
+        return int(self._weight)
 
     def begin(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
         """A run is its text."""
@@ -285,6 +293,7 @@ class Cheerful:
 
     def step(self, runs: Sequence[str]) -> list[Emission]:
         """All in one step."""
+        time.sleep(self._step_s)
         if any("abort" in text for text in runs):
             crash()
         return [Emission(result={"sentiment": "POSITIVE", "confidence": 0.9}) for _ in runs]
@@ -294,6 +303,6 @@ class Cheerful:
 
 
 def cheerful(settings: StageSettings, report: Report) -> Cheerful:
-    """Build the stage."""
+    """Build the stage; its options are `rows`, an item's `weight` and a step's `step_s`."""
     report("building cheerful")
-    return Cheerful()
+    return Cheerful(settings.options)

@@ -61,7 +61,10 @@ async def test_a_page_of_the_server_comes_in_with_a_token(open_page):
 
 
 async def test_a_page_learns_why_its_token_is_refused(open_page, jwks):
-    """Wrong or expired, in the handshake or in the frame: 4401 and words, not a bare 1006."""
+    """Row A5: wrong or expired, in the handshake or in the frame: 4401 and words, not a bare 1006.
+
+    Row A5.
+    """
     signer, file = jwks
     expired = signer.sign(sub="alice", exp=int(time.time()) - 60)
     async with serving(FakeEngine(), auth={"jwks_file": file}) as server:
@@ -103,7 +106,7 @@ async def test_a_page_is_told_when_its_token_expires(open_page, jwks):
 
 
 async def test_a_page_from_elsewhere_stays_outside_with_a_good_token(open_page, tmp_path: Path):
-    """Its origin is looked at first, whatever it has stolen."""
+    """Row A5: its origin is looked at first, whatever it has stolen."""
     (tmp_path / "page.html").write_text("<!doctype html><title>elsewhere</title>")
     auth = {"tokens": {"alice": TOKEN}}
     with static(tmp_path) as origin:

@@ -126,7 +126,7 @@ async def test_a_token_typed_into_wscat():
     ],
 )
 async def test_wscat_is_refused_by_a_status(options: tuple[str, ...], status: int):
-    """It prints that and leaves with an error."""
+    """Row A5: it prints that and leaves with an error."""
     async with serving(FakeEngine(), auth=AUTH) as server, wscat(server.url, *options) as one:
         code, said = await one.ended()
     assert code != 0
