@@ -263,36 +263,6 @@ async def test_a_restarted_server_runs_the_job_again_and_the_page_sees_one(open_
     assert statuses == ["started", "token", "token", "completed"]
 
 
-async def test_restarts_under_load_lose_no_job(open_page):
-    """Jobs that are submitted all the while end as they should, whichever server runs them."""
-    script = """() => {
-      window.ends = {};
-      const work = async () => {
-        while (!window.enough) {
-          const { result } = client.generate({ prompt: "Hi", max_tokens: 3 });
-          const end = await result.then(({ text }) => text, ({ name }) => name);
-          ends[end] = (ends[end] ?? 0) + 1;
-          if (client.state.phase === "closed") return; // a loop of rejections would hang the page
-        }
-      };
-      window.working = Promise.all(Array.from({ length: 8 }, work));
-    }"""
-    port = 0
-    count = "Object.values(ends).reduce((a, b) => a + b, 0)"
-    for restart in range(4):
-        async with serving(FakeEngine(answers=plausible), port=port, drain_s=0.1) as server:
-            if restart == 0:
-                page = await started(open_page, server.port)
-                await page.evaluate(script)
-                port = server.port
-            so_far = await page.evaluate(count)
-            await until(page, f"{count} > {so_far} + 50")
-            if restart == 3:
-                await page.evaluate("enough = true, working")
-    assert set(await page.evaluate("ends")) == {" word0 word1 word2"}
-    assert len([one for one in await page.evaluate("states") if one[0] == "reconnecting"]) >= 3
-
-
 # --- what people are shown ------------------------------------------------------------------------
 
 
