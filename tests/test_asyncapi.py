@@ -46,10 +46,6 @@ def test_every_submit_and_control_frame_has_its_answers():
     """A submit is accepted or rejected; each control frame has an operation of its name.
 
     Invariant 11.
-
-    Invariant 11.
-
-    Invariant 11.
     """
     operations = asyncapi("1.2.3")["operations"]
     assert names(operations["submit"]["reply"]["messages"]) == {"Accepted", "Rejected"}

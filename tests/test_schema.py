@@ -156,10 +156,6 @@ def test_the_document_in_the_repository_is_fresh():
     """docs/schema.json is what a server answers at /schema.json; `make schema` writes it.
 
     Invariant 11.
-
-    Invariant 11.
-
-    Invariant 11.
     """
     assert json.loads(DOCUMENT.read_text(encoding="utf-8")) == SCHEMA
 

@@ -174,10 +174,6 @@ async def test_a_cancel_at_every_point_of_a_generation(reach, quiet: None):
     """One reply, then one `done` with what was finished; the neighbour has its whole result.
 
     Invariant 4.
-
-    Invariant 4.
-
-    Invariant 4.
     """
     engine = FakeEngine()
     async with serving(engine) as server, connected(server) as wire:
@@ -204,10 +200,6 @@ async def test_a_cancel_at_every_point_of_a_generation(reach, quiet: None):
 
 async def test_a_cancel_right_behind_the_submit(quiet: None):
     """In one packet: the id is registered before the next frame is read.
-
-    Row C2, invariants 1 and 4.
-
-    Row C2, invariants 1 and 4.
 
     Row C2, invariants 1 and 4.
     """
@@ -303,10 +295,6 @@ async def test_a_star_cancels_every_job_of_the_session_and_no_others(quiet: None
 
 async def test_a_cancel_is_read_while_another_job_floods(quiet: None):
     """Also while the flooding job is the cancelled one's neighbour on the same connection.
-
-    Invariant 5.
-
-    Invariant 5.
 
     Invariant 5.
     """
@@ -484,10 +472,6 @@ async def test_fuzzed_messages_end_nothing_but_their_own_connection(
     server: Server, seed: int, quiet: None
 ):
     """Mutated frames, binary and text: the server and the other socket are there as before.
-
-    Row D7, invariant 10.
-
-    Row D7, invariant 10.
 
     Row D7, invariant 10.
     """

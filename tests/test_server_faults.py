@@ -142,10 +142,6 @@ async def test_a_job_that_comes_while_a_worker_is_restarted(server: Server, star
     A cancel of it, or its deadline, ends it also then.
 
     Row E9.
-
-    Row E9.
-
-    Row E9.
     """
     assert await told(server) == (200, [])
     start.shut()
@@ -172,10 +168,6 @@ async def test_a_job_that_comes_while_a_worker_is_restarted(server: Server, star
 
 async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: Gate, gate: Gate):
     """What waits fails, new jobs are rejected and a balancer is told why, until it serves again.
-
-    Row E2.
-
-    Row E2.
 
     Row E2.
     """
@@ -210,10 +202,6 @@ async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: 
 
 async def test_a_worker_that_is_stopped_is_told_before_it_is_killed(server: Server):
     """It takes the probe and finishes nothing: neither healthy nor ready, and well again after.
-
-    Row E3.
-
-    Row E3.
 
     Row E3.
     """

@@ -65,10 +65,6 @@ async def test_a_resume_works_with_no_frame_seen():
     """A client that lost its connection right behind the submit is told from `accepted` on.
 
     Invariant 9.
-
-    Invariant 9.
-
-    Invariant 9.
     """
     engine = FakeEngine(answers=plausible)
     async with serving(engine) as server:
@@ -271,10 +267,6 @@ async def test_a_running_job_whose_frames_are_gone_is_told_in_one():
     """A snapshot stands for all up to its number, and the tokens behind it complete the text.
 
     Invariant 9.
-
-    Invariant 9.
-
-    Invariant 9.
     """
     engine = FakeEngine()
     async with serving(engine, replay_bytes=1 << 16) as server:
@@ -396,10 +388,6 @@ async def test_a_cancel_while_frames_are_sent_again_leaves_no_hole():
 
 async def test_a_stalled_reader_is_detached_and_resumes_complete():
     """Sixteen generations go on, a neighbour feels nothing, and no text is lost.
-
-    Row B1, invariant 8.
-
-    Row B1, invariant 8.
 
     Row B1, invariant 8.
     """

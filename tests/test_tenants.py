@@ -34,8 +34,6 @@ async def test_a_session_of_another_principal_is_unknown(shut: bool):
     Its owner comes back to it by any of its tokens.
 
     Invariant 9.
-
-    Invariant 9.
     """
     engine = FakeEngine()
     async with (

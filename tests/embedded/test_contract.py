@@ -83,10 +83,6 @@ async def test_process_is_exact_in_every_field(embedded_url, validator, name, sp
     """Every frame is valid, numbered without a hole, and its sums, offsets and ratios are right.
 
     Invariant 7.
-
-    Invariant 7.
-
-    Invariant 7.
     """
     text = TEXTS[name]
     job = {"type": "process", "text": text, "include_entities": True, "split": split}
