@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -49,8 +50,11 @@ async def until(
         await _ended(stopper)
 
 
+@dataclass(frozen=True, slots=True)
 class _End:
     """What stands behind a generator's last item."""
+
+    error: Exception | None = None
 
 
 async def _step(generator: AsyncGenerator[T, None]) -> T | _End:
@@ -69,7 +73,6 @@ class _Merge(Generic[T]):
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[T | _End] = asyncio.Queue(_WAITING)
-        self._failures: list[Exception] = []
         self._pumps: list[asyncio.Task[None]] = []
         self._running = 0
 
@@ -84,14 +87,14 @@ class _Merge(Generic[T]):
         if source is not None:
             self._start(self._spread(source))
         try:
-            while self._running and not self._failures:
+            while self._running:
                 item = await self._queue.get()
-                if isinstance(item, _End):
+                if not isinstance(item, _End):
+                    yield item
+                elif item.error is None:
                     self._running -= 1
                 else:
-                    yield item
-            if self._failures:
-                raise self._failures[0]
+                    raise item.error
         finally:
             await _ended(*self._pumps)
 
@@ -100,23 +103,25 @@ class _Merge(Generic[T]):
         self._pumps.append(asyncio.create_task(pump))
 
     async def _pump(self, generator: AsyncGenerator[T, None]) -> None:
-        """Move a generator's items into the queue; note a failure at once, whatever waits there."""
+        """Move a generator's items into the queue, and its end or failure behind them."""
+        end = _End()
         try:
             async with aclosing(generator):
                 async for item in generator:
+                    crowded = self._queue.full()
                     await self._queue.put(item)
-                    await asyncio.sleep(
-                        0
-                    )  # the others' turn: a queue is not fair to those who wait
+                    if crowded:  # the others' turn: a queue is not fair to those who wait
+                        await asyncio.sleep(0)
         except Exception as error:
-            self._failures.append(error)
-        await self._queue.put(_End())
+            end = _End(error)
+        await self._queue.put(end)
 
     async def _spread(self, source: AsyncGenerator[AsyncGenerator[T, None], None]) -> None:
+        end = _End()
         try:
             async with aclosing(source):
                 async for generator in source:
                     self._start(self._pump(generator))
         except Exception as error:
-            self._failures.append(error)
-        await self._queue.put(_End())
+            end = _End(error)
+        await self._queue.put(end)
