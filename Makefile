@@ -83,7 +83,6 @@ bench: setup $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks.serving
 
 soak: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/faults
 	$(BIN)/python -m tests.soak --report docs/soak.md
 
 docs: $(VENV)/.installed-dev

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 
 import pytest
 
@@ -56,6 +57,15 @@ async def test_sends_that_are_done_count_as_progress():
         for _ in range(3 * LOOKS):
             await asyncio.sleep(0.06 / LOOKS)
             watch.progress()
+
+
+async def test_a_loop_that_stood_still_says_nothing_of_the_peer():
+    """A process that was stopped for longer than the limit cuts nobody when it goes on."""
+    async with patience(Transport(1000)) as watch:
+        for _ in range(3):
+            time.sleep(0.1)  # noqa: ASYNC251  # it is to stand still
+            await asyncio.sleep(0)
+        watch.progress()
 
 
 async def test_a_burst_that_was_quick_leaves_nothing_behind():
@@ -126,6 +136,18 @@ async def test_the_same_backlog_may_be_another_one():
     for _ in range(3 * LOOKS):
         backlog.add(10)
         await asyncio.sleep(0.06 / LOOKS)
+    assert ends == []
+    backlog.stop()
+
+
+async def test_a_loop_that_stood_still_says_nothing_of_a_backlog():
+    """What was delivered meanwhile could not be seen."""
+    transport, ends = Transport(100), []
+    backlog = Backlog(transport, 0.06, ends.append)  # type: ignore[arg-type]
+    backlog.add(100)
+    for _ in range(3):
+        time.sleep(0.1)  # noqa: ASYNC251  # it is to stand still
+        await asyncio.sleep(0)
     assert ends == []
     backlog.stop()
 

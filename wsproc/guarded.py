@@ -1,17 +1,23 @@
-"""A WebSocket that is counted in and out at the gate and whose control frames are bounded.
+"""A WebSocket that is counted in and out at the gate, whose control frames are bounded, and that
+waits for no goodbye of a peer that is gone.
 
 The library answers pings by itself, as they are parsed and whether or not the peer reads: who sends
 them without reading fills the memory of the server. So they have a bucket, and who empties it is
-failed with 4429: what comes after is thrown away unread.
+failed with 4429: what comes after is thrown away unread. And the library waits ten seconds for the
+close of a peer that it fails, also where it fails it for being silent, or has stopped reading from
+it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import TooManyFragments
+from websockets.frames import CloseCode as LibraryCode
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 
@@ -63,8 +69,31 @@ class GuardedSocket(ServerConnection):
             if self._control is None:  # most sockets never need one
                 self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_BURST)
             if self._control.take(1, self.loop.time()):
-                self._fail()
+                self._fail(CloseCode.ABUSE, "too many pings")
         super().process_event(event)
+
+    async def keepalive(self) -> None:
+        """Ping every `ping_interval`, as the library does, and let go of who does not answer within
+        `ping_timeout`.
+        """
+        assert self.ping_interval is not None
+        while True:
+            await asyncio.sleep(self.ping_interval)
+            pong = await self.ping()
+            try:
+                async with asyncio.timeout(self.ping_timeout):
+                    await pong
+            except TimeoutError:
+                self._fail(LibraryCode.INTERNAL_ERROR, "keepalive ping timeout")
+                return
+
+    def set_connection_exc(self, exc: BaseException | None) -> None:
+        """Note why a connection ends. Of one that ends for its many fragments the library would
+        read nothing more, and not see it go.
+        """
+        super().set_connection_exc(exc)
+        if isinstance(exc, TooManyFragments):
+            self.transport.resume_reading()
 
     def _was_not_asked_for(self, frame: Frame) -> bool:
         """Whether a frame is a ping, or a pong that answers none of ours."""
@@ -81,9 +110,9 @@ class GuardedSocket(ServerConnection):
             if side is not None:
                 side.headers.clear()
 
-    def _fail(self) -> None:
+    def _fail(self, code: int, reason: str) -> None:
         self._failed = True
-        self.protocol.fail(CloseCode.ABUSE, "too many pings")
+        self.protocol.fail(code, reason)
         self.send_data()
         self.loop.call_later(PARTING_S, self.transport.abort)
 

@@ -50,6 +50,9 @@ logger = logging.getLogger("wsproc.server")
 
 VERSION = version("wsproc")
 
+PING_S = PONG_S = 20.0
+"""Between keepalive pings, and for the answer: who is silent for so long in all is gone."""
+
 TCP_USER_TIMEOUT_MS = 20_000
 """A peer whose kernel acknowledges nothing for so long is gone; without it a dead link pins a
 connection for a quarter of an hour."""
@@ -302,6 +305,8 @@ class Server:
             compression=None,  # three times the memory of a connection for frames of 200 bytes
             max_size=config.max_frame_bytes,
             open_timeout=config.open_timeout_s,
+            ping_interval=PING_S,
+            ping_timeout=PONG_S,
             server_header=f"wsproc/{VERSION}",
             create_connection=guarded_by(self.gate, Visitor),
             ssl=None if self._tls is None else self._tls.listening,

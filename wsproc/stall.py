@@ -6,6 +6,9 @@ long on a slow line. One timer does for a whole burst of sends.
 
 The last tens of KiB of a burst fit into buffers, so no send hangs over them; whether the peer takes
 them is watched apart (`Backlog`).
+
+Time is counted in looks and not by the clock: a process that was stopped, or whose loop was busy,
+has seen nothing of what its peers did meanwhile, and must not hold that against them.
 """
 
 from __future__ import annotations
@@ -18,16 +21,18 @@ from collections.abc import Callable
 from types import TracebackType
 
 LOOKS = 15
-"""How often the buffer is looked at within the time that it may stand still."""
+"""How often the buffer is looked at within the time that it may stand still. The look that ends it
+is one more: progress may have been made just before the first.
+"""
 
 
 class Patience:
     """Use it with `async with` around sends, and call `progress` after each: raises `TimeoutError`
-    when the transport has written nothing for `limit_s`, or at once when `lose` is called. It may
-    be used again, one time after the other.
+    when the transport has written nothing for `limit_s` to a fifteenth more, or at once when `lose`
+    is called. It may be used again, one time after the other.
     """
 
-    __slots__ = ("_left", "_limit_s", "_loop", "_progress_at", "_timeout", "_timer", "_transport")
+    __slots__ = ("_left", "_limit_s", "_loop", "_still", "_timeout", "_timer", "_transport")
 
     def __init__(self, transport: asyncio.WriteTransport, limit_s: float) -> None:
         self._transport = transport
@@ -35,7 +40,7 @@ class Patience:
         self._loop = asyncio.get_running_loop()
         self._timeout: asyncio.Timeout | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._progress_at = 0.0
+        self._still = 0
         self._left = 0
 
     async def __aenter__(self) -> Patience:
@@ -60,7 +65,7 @@ class Patience:
 
     def progress(self) -> None:
         """Note that something was written."""
-        self._progress_at = self._loop.time()
+        self._still = 0
 
     def lose(self) -> None:
         """Wait no longer."""
@@ -71,10 +76,9 @@ class Patience:
 
     def _look(self) -> None:
         left = self._transport.get_write_buffer_size()
-        if left < self._left:
-            self.progress()
+        self._still = 0 if left < self._left else self._still + 1
         self._left = left
-        if self._loop.time() - self._progress_at >= self._limit_s:
+        if self._still > LOOKS:
             self.lose()
         else:
             self._timer = self._loop.call_later(self._limit_s / LOOKS, self._look)
@@ -110,7 +114,7 @@ class Backlog:
         "_limit_s",
         "_loop",
         "_on_end",
-        "_progress_at",
+        "_still",
         "_timer",
         "_transport",
         "_written",
@@ -125,7 +129,7 @@ class Backlog:
         self._loop = asyncio.get_running_loop()
         self._written = 0
         self._delivered = 0
-        self._progress_at = self._loop.time()
+        self._still = 0
         self._timer = self._loop.call_later(limit_s / LOOKS, self._look)
 
     def add(self, size: int) -> None:
@@ -137,13 +141,13 @@ class Backlog:
         self._timer.cancel()
 
     def _look(self) -> None:
-        now, left = self._loop.time(), undelivered(self._transport)
+        left = undelivered(self._transport)
         delivered = self._written - left
-        if delivered > self._delivered:
-            self._delivered, self._progress_at = delivered, now
+        self._still = 0 if delivered > self._delivered else self._still + 1
+        self._delivered = max(delivered, self._delivered)
         if left == 0:
             self._on_end(False)
-        elif now - self._progress_at >= self._limit_s:
+        elif self._still > LOOKS:
             self._on_end(True)
         else:
             self._timer = self._loop.call_later(self._limit_s / LOOKS, self._look)

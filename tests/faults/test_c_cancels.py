@@ -98,7 +98,7 @@ async def test_a_cancel_reaches_ones_own_jobs_alone(house: House):
 async def test_an_id_again_when_nothing_of_it_is_left(house: House):
     """Row C4: while its result is kept another job is a conflict; then the id is free."""
     engine = FakeEngine(answers=plausible)
-    async with house(engine, result_ttl_s=0.2) as server, connected(server) as wire:
+    async with house(engine, result_ttl_s=1) as server, connected(server) as wire:
         await wire.send(**PROMPT, id="a", seed=1)
         await wire.next("done")
         answer, tries = {"type": "rejected"}, 0

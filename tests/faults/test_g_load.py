@@ -56,7 +56,7 @@ async def test_no_file_is_left_to_open():
         waiting: list[asyncio.Task[Raw]] = []
         for _ in range(80):
             coming = asyncio.create_task(raw(server.port))
-            await asyncio.wait([coming], timeout=0.3 if not waiting else 0)
+            await asyncio.wait([coming], timeout=0 if waiting else 2)
             if coming.done():
                 inside.append(await coming)
             else:
@@ -94,21 +94,19 @@ SMALL: dict[str, Callable[[], Coroutine[Any, Any, Row]]] = {
     "G6": lambda: load.mixed(6, 3),
 }
 
-TIMED = {"B1", "D5", "I5", "E2", "G1", "G4", "G5"}
-"""Their limits are times, which say nothing of a machine on which tests run beside each other."""
-
 
 @pytest.mark.parametrize("name", SMALL)
 async def test_the_soaks_rows_in_small(name: str, monkeypatch: pytest.MonkeyPatch):
     """Rows A1, A3, B1, B2, B3, C1, C5, D1, D5, D7, E2, G1, G4, G5, G6 and invariant 5: they end,
-    nothing is left of them and no error is logged; what they measure is the soak's.
+    nothing is left of them, no error is logged and nobody gets what is wrong. How long they take
+    is the soak's: it says nothing of a machine on which tests run beside each other.
     """
     monkeypatch.setattr("benchmarks.overload.WARM_S", 0.3)
     row = await SMALL[name]()
     if "skipped" in row.told:
         pytest.skip(row.told["skipped"])
     assert row.name == name
-    assert row.passed or name in TIMED, row
+    assert row.faults == []
 
 
 async def test_a_row_that_breaks_is_a_failure_in_the_report():

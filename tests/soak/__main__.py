@@ -96,7 +96,7 @@ def verdict(row: Row) -> str:
     """Return the last cell of a row."""
     if "skipped" in row.told:
         return "skipped"
-    return "pass" if row.passed else "FAIL: " + "; ".join(row.faults)
+    return "pass" if row.passed else "FAIL: " + "; ".join(row.faults + row.late)
 
 
 def figures(row: Row) -> str:

@@ -63,8 +63,8 @@ async def lag(clients: int, in_flight: int, seconds: float) -> Row:
         "lag p99 ms": 1000 * seen["p99"],
         "lag max ms": 1000 * seen["max"],
     }
-    row.check(seen["p99"] < 0.02, f"lag p99 {1000 * seen['p99']:.0f} ms")
-    row.check(seen["max"] < 0.1, f"lag max {1000 * seen['max']:.0f} ms")
+    row.in_time(seen["p99"] < 0.02, f"lag p99 {1000 * seen['p99']:.0f} ms")
+    row.in_time(seen["max"] < 0.1, f"lag max {1000 * seen['max']:.0f} ms")
     return row
 
 
@@ -98,9 +98,9 @@ async def overload(times: float, seconds: float, max_queue_s: float = 2.0) -> Ro
         "waited p99 s": waited,
         **over.codes,
     }
-    row.check(over.rate >= 0.8 * capacity, f"goodput {over.rate / capacity:.2f} of capacity")
-    row.check(refused < 0.05, f"refused after {1000 * refused:.0f} ms")
-    row.check(waited <= max_queue_s * 1.1, f"waited {waited:.1f} s")
+    row.in_time(over.rate >= 0.8 * capacity, f"goodput {over.rate / capacity:.2f} of capacity")
+    row.in_time(refused < 0.05, f"refused after {1000 * refused:.0f} ms")
+    row.in_time(waited <= max_queue_s * 1.1, f"waited {waited:.1f} s")
     return row
 
 
@@ -133,7 +133,7 @@ async def fairness(greedy: int, modest: int, rounds: int) -> Row:
         "ratio": during / before,
         "of the greedy one ended": next(ended),
     }
-    row.check(during < 3 * before, f"{during / before:.1f} times")
+    row.in_time(during < 3 * before, f"{during / before:.1f} times")
     return row
 
 

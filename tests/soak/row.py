@@ -9,7 +9,8 @@ from typing import Any
 @dataclass
 class Row:
     """One line of the report. `told` are the figures by name, `limit` is in words, `faults` are
-    what should not have been.
+    what should not have been on any machine, `late` is what took longer than it may on one that
+    does nothing else.
     """
 
     name: str
@@ -17,17 +18,23 @@ class Row:
     limit: str
     told: dict[str, Any] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
         """Whether nothing was wrong."""
-        return not self.faults
+        return not self.faults and not self.late
 
     def check(self, true: bool, fault: str) -> None:
         """Note a fault unless something is so."""
         if not true:
             self.faults.append(fault)
+
+    def in_time(self, true: bool, fault: str) -> None:
+        """Note that something took too long unless something is so."""
+        if not true:
+            self.late.append(fault)
 
 
 def quantile(values: list[float], share: float) -> float:
