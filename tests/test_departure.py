@@ -158,21 +158,45 @@ async def test_a_client_that_comes_while_the_server_goes_is_sent_away():
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-async def test_a_second_signal_waits_for_nothing(sign: signal.Signals):
-    """Neither for jobs nor for clients nor for the engine."""
+async def test_a_second_signal_waits_for_nothing_but_the_telling(sign: signal.Signals):
+    """Neither for jobs nor for clients nor for the engine; each job has its end all the same."""
+    engine = FakeEngine(slow_to_stop=True)
+    server = fake_server(engine, drain_s=60, grace_s=60)
+    async with server, connected(server) as wire:
+        running = asyncio.create_task(server.run_until_signal())
+        _, stalled = await raw_connection(server)
+        send_raw(stalled, {**PROMPT, "id": "s"})
+        (await engine.calls.get()).finish(*["x" * 10_000] * 100)
+        for job in ("a", "b"):
+            await wire.send(**PROMPT, id=job)
+            await engine.calls.get()
+        os.kill(os.getpid(), sign)
+        await wire.next("goaway")
+        os.kill(os.getpid(), sign)
+        for job in ("a", "b"):
+            done = await wire.next("done", id=job)
+            assert (done["status"], done["reason"]) == ("cancelled", "shutdown")
+        assert await wire.closed() == 1012
+        async with asyncio.timeout(5):
+            await running
+        assert server.admission.live == 0
+        stalled.transport.abort()
+
+
+async def test_two_signals_at_once_are_two():
+    """The second is not lost because the first has not been acted upon yet."""
     engine = FakeEngine(slow_to_stop=True)
     server = fake_server(engine, drain_s=60, grace_s=60)
     async with server, connected(server) as wire:
         running = asyncio.create_task(server.run_until_signal())
         await wire.send(**PROMPT, id="a")
         await engine.calls.get()
-        os.kill(os.getpid(), sign)
-        await wire.next("goaway")
-        os.kill(os.getpid(), sign)
+        for one in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), one)
+        assert (await wire.next("done"))["reason"] == "shutdown"
+        assert await wire.closed() == 1012
         async with asyncio.timeout(5):
             await running
-        await wire.closed()
-        assert server.admission.live == 0
 
 
 async def test_no_session_may_be_taken_up_for_a_new_job_while_the_server_goes():

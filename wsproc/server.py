@@ -218,21 +218,20 @@ class Server:
         self._listener.close(close_connections=False)
         ways_out = [departure.run(self._all_closed), self._send_strangers_away()]
         if self._face is not None:
-            ways_out.append(self._face.leave(departure.within))
+            ways_out.append(self._face.leave(departure.within, departure.told))
         await asyncio.gather(*ways_out, self._let_engine_go(departure))
         await self._listener.wait_closed()
         await departure.ended()
         if self._face is not None:
-            await departure.within(self.config.grace_s, self._face.ended())
+            await departure.told(self.config.grace_s, self._face.ended())
 
     def hurry(self) -> None:
-        """Let a `close` that is under way wait for nothing more: all is cut, workers are killed."""
-        if self._departure is None:
-            return
-        self._departure.hurry()
-        self._entrance.abort()
-        for connection in list(self._connections):
-            connection.abort()
+        """Let a `close` that is under way wait for nothing more: jobs are stopped and their ends
+        told, for half a second at most; workers are killed, what is open then is cut.
+        """
+        if self._departure is not None:
+            self._departure.hurry()
+            self._entrance.abort()
 
     async def _all_closed(self) -> None:
         assert self._listener is not None
@@ -274,7 +273,7 @@ class Server:
         return Verdict(tuple(dict.fromkeys([*others, *health.reasons])), health.workers)
 
     async def run_until_signal(self) -> None:
-        """Serve until SIGINT or SIGTERM, then close; a second signal cuts everything at once.
+        """Serve until SIGINT or SIGTERM, then close; a second signal is a hurry.
 
         SIGHUP reads the files of tokens and TLS again.
         """
@@ -283,7 +282,7 @@ class Server:
 
         def on_signal() -> None:
             if asked.is_set():
-                self.hurry()
+                loop.call_soon(self.hurry)  # two at once: behind the beginning of the close
             asked.set()
 
         for one in (signal.SIGINT, signal.SIGTERM):

@@ -65,7 +65,7 @@ async def test_a_signal_while_nobody_reads():
 
 
 async def test_a_second_signal_is_now():
-    """Row F1: whatever the settings would still wait for."""
+    """Row F1: whatever the settings would still wait for, and each job has its end."""
     times = {"drain_s": 600, "grace_s": 600}
     async with (
         served(settings=times, options=SLOW) as server,
@@ -77,6 +77,9 @@ async def test_a_second_signal_is_now():
         server.signal(signal.SIGTERM)
         await wire.next("goaway")
         server.signal(signal.SIGTERM)
+        done = await wire.next("done")
+        assert (done["status"], done["reason"]) == ("cancelled", "shutdown")
+        assert await wire.closed() == 1012
         assert await server.ended() == 0
 
 

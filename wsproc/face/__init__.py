@@ -72,17 +72,18 @@ class Face:
         """Listen; raise OSError where the address cannot be had."""
         await self._listener.start(self._app)
 
-    async def leave(self, within: Within) -> None:
+    async def leave(self, within: Within, told: Within) -> None:
         """Go away step by step, as the other side does (see `departure.py`).
 
         No further job is taken, jobs may end, the rest is stopped and its clients are told, and
-        what is open then is cut.
+        what is open then is cut. `within` is for what a hurry skips, `told` for what it leaves a
+        little time for.
         """
         self._desk.drain()
         self._listener.stop()
         await within(self._config.drain_s, self._desk.finished())
         self._desk.stop()
-        if not await within(self._config.grace_s, self._listener.closed()):
+        if not await told(self._config.grace_s, self._listener.closed()):
             logger.warning("not every answer over plain HTTP was read in time")
         await self._listener.abort()
 
