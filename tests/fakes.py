@@ -50,6 +50,13 @@ class FakeCall:
         self.said.append(value.get("text", ""))
         self.stream.feed(Delta(self.stream.call.id, item, value))
 
+    async def say(self, *words: str) -> None:
+        """Give the parts of a generation one by one, to a reader that keeps up."""
+        for word in words:
+            self.delta(text=word)
+            while self.stream._waiting:  # noqa: ASYNC110  # it tells what comes, not what is taken
+                await asyncio.sleep(0)
+
     def result(self, item: int = 0, **value: Any) -> None:
         """Give an item's result."""
         self.stream.feed(Result(self.stream.call.id, item, value))

@@ -1,5 +1,7 @@
 """What waits for a client: numbered without a hole, nothing of value lost, counted in bytes."""
 
+import tracemalloc
+
 import orjson
 import pytest
 from hypothesis import given
@@ -18,9 +20,9 @@ from wsproc.frames.server import (
     Timing,
     Token,
 )
-from wsproc.outbox import Fresh, Outbox
+from wsproc.outbox import Outbox
 from wsproc.protocol import encode
-from wsproc.replay import Numbered, ReplayLog
+from wsproc.replay import Fresh, Numbered, ReplayLog
 
 
 def done(job: str) -> Cancelled:
@@ -36,7 +38,7 @@ def accepted(job: str) -> Accepted:
 def put(outbox: Outbox, frame: ServerFrame) -> None:
     """Queue a frame where a session would."""
     if isinstance(frame, Accepted):
-        outbox.put_first(frame, encode(frame, 1))
+        outbox.put_first(encode(frame, 1))
     elif isinstance(frame, JobFrame):
         outbox.put(frame)
     else:
@@ -173,12 +175,31 @@ def test_what_is_new_is_taken_out_when_the_client_is_gone():
     for job, text in (("a", "x"), ("b", "y"), ("a", "z")):
         outbox.put(Token(id=job, text=text))
     fresh = outbox.take_fresh()
-    assert [(one.frame.id, one.frame.text) for one in fresh] == [("a", "x"), ("a", "z"), ("b", "y")]
+    told = [(one.job, one.kind, message(one)["text"]) for one in fresh]
+    assert told == [("a", Token, "x"), ("a", Token, "z"), ("b", Token, "y")]
     assert len(outbox) == 1
-    assert [orjson.loads(one.message) for one in outbox.take_control()] == [
-        {"type": "pong", "n": 1}
-    ]
+    assert [orjson.loads(one) for one in outbox.take_control()] == [{"type": "pong", "n": 1}]
     assert (len(outbox), outbox.size, outbox.pop()) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+    "frame", [Pong(n=1234), Token(id="a", text="word "), Chunking(id="a", message="m" * 40)]
+)
+def test_what_waits_takes_the_memory_that_it_is_counted_with(frame: ServerFrame):
+    """A client that asks and does not read, or reads slowly, costs the server what the bound says.
+
+    Numbered frames are no dearer: their messages are those of the log.
+    """
+    outbox, count = Outbox(limit=1 << 30), 2000
+    tracemalloc.start()
+    try:
+        for _ in range(count):
+            put(outbox, type(frame).model_validate(frame.model_dump()))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(outbox) == count
+    assert taken == pytest.approx(outbox.size, rel=0.25)
 
 
 def test_a_frame_that_is_no_json_changes_nothing():
@@ -242,7 +263,7 @@ class Interleaving(RuleBasedStateMachine):
             name = f"{job}{self.count}"
             self.open[name] = []
             frame = accepted(name)
-            self.outbox.put_first(frame, self.log.append(frame, sent=True))
+            self.outbox.put_first(self.log.append(Fresh.of(frame), sent=True))
 
     @rule(job=st.sampled_from(JOBS), text=st.text(max_size=60))
     def talk(self, job: str, text: str) -> None:
@@ -292,7 +313,7 @@ class Interleaving(RuleBasedStateMachine):
         if one is None:
             return False
         if isinstance(one, Fresh):
-            one = self.log.append(one.frame, one.message, sent=True)
+            one = self.log.append(one, sent=True)
         frame = orjson.loads(one)
         self.sent.setdefault(frame["id"], []).append(frame)
         return True

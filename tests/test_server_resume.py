@@ -14,7 +14,7 @@ from tests.raw import first_frame, raw_connection, send_raw
 from tests.wire import PROMPT, connected, http, left, until
 from wsproc.engine import EndReason
 from wsproc.events import label
-from wsproc.frames.server import Pong
+from wsproc.outbox import ANSWER_COST
 from wsproc.server import Server
 
 
@@ -275,8 +275,7 @@ async def test_a_running_job_whose_frames_are_gone_is_told_in_one():
             call = await engine.calls.get()
             wire.lose()
         await left(server)
-        for number in range(1000):
-            call.delta(text=f"{number} ")
+        await call.say(*(f"{number} " for number in range(1000)))
         await logged(server, "a", 1002)
         async with connected(server) as again:
             reply = await again.resume(wire.welcome["session"])
@@ -297,7 +296,8 @@ async def test_an_ended_job_whose_frames_are_gone_is_its_done():
         async with connected(server) as wire:
             await wire.send(**PROMPT, id="a")
             call = await engine.calls.get()
-            call.finish(*(f"{number} " for number in range(1000)))
+            await call.say(*(f"{number} " for number in range(1000)))
+            call.finish()
             done = await wire.next("done")
             wire.lose()
         async with connected(server) as again:
@@ -370,8 +370,7 @@ async def test_a_cancel_while_frames_are_sent_again_leaves_no_hole():
             call = await engine.calls.get()
             wire.lose()
         await left(server)
-        for number in range(2000):
-            call.delta(text=f"{number} ")
+        await call.say(*(f"{number} " for number in range(2000)))
         await logged(server, "a", 2002)
         async with connected(server) as again:
             session = wire.welcome["session"]
@@ -513,8 +512,8 @@ async def test_what_waits_for_a_reader_is_counted():
     async with serving(engine) as server, connected(server):
         (host,) = server.lobby.sessions
         assert (await figures(server))["wsproc_outbox_bytes",] == host.session.outbox.size == 0
-        host.session.outbox.put_first(Pong(n=1), b"pong")
-        assert server.lobby.unsent_bytes == 4
+        host.session.outbox.put_first(b"pong")
+        assert server.lobby.unsent_bytes == host.session.outbox.size == 4 + ANSWER_COST
 
 
 async def test_a_session_that_goes_on_is_on_the_lines_of_its_new_connection(

@@ -10,6 +10,9 @@ Delivery classes, by the frame's type:
   revision of a live job's text takes the statuses of earlier ones.
 
 A job's frame has no number here: it gets it as it leaves. What is sent again has one already.
+
+Messages wait as bytes, and each counts with what it takes beside its JSON. The frame of a `pong` is
+twenty times as large as its message, so a bound in JSON alone would be none in memory.
 """
 
 from __future__ import annotations
@@ -18,62 +21,34 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import orjson
+
 from wsproc.frames.server import JobFrame, ServerFrame, Status, SummarizationProgress, Token
 from wsproc.protocol import encode, mark_replayed
-from wsproc.replay import Numbered
+from wsproc.replay import FRAME_COST, Fresh, Numbered
+
+ANSWER_COST = 48
+"""What a waiting answer takes beside its bytes, measured; a job's frame takes `FRAME_COST`."""
 
 REPLACEABLE = (SummarizationProgress,)
 PURGEABLE = (Status, Token)
 
 
-def is_stale(frame: ServerFrame, revision: int) -> bool:
-    """Whether a frame is a status of a text that is no longer the one."""
-    return isinstance(frame, Status) and frame.revision is not None and frame.revision < revision
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A control frame, or an `accepted` that has its number, and its message."""
-
-    frame: ServerFrame
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """A job's frame without its number, and its message with the number 0."""
-
-    frame: JobFrame
-    message: bytes
-
-    @property
-    def size(self) -> int:
-        """How many bytes it takes."""
-        return len(self.message)
-
-    @property
-    def purgeable(self) -> bool:
-        """Whether a cancel takes it."""
-        return isinstance(self.frame, PURGEABLE)
+def is_stale(revision: int | None, current: int) -> bool:
+    """Whether a status of that revision is about a text that is no longer the one."""
+    return revision is not None and revision < current
 
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """A frame that has its number. `sent` is whether this client was sent it before.
-
-    Only live jobs are purged, and `accepted` is always number 1.
-    """
+    """A frame that has its number. `sent` is whether this client was sent it before."""
 
     numbered: Numbered
     sent: bool
 
     @property
-    def size(self) -> int:
-        return len(self.numbered.message)
-
-    @property
-    def purgeable(self) -> bool:
-        return self.numbered.seq != 1
+    def message(self) -> bytes:
+        return self.numbered.message
 
 
 _Waiting = Fresh | _Again
@@ -82,8 +57,8 @@ _Waiting = Fresh | _Again
 class Outbox:
     """The frames that wait for one client.
 
-    `limit` is in bytes of JSON. Nothing is refused over it (results must not be lost): producers
-    are expected to ask `congested` before they make more.
+    `limit` and `size` are in bytes. Nothing is refused over the limit (results must not be lost):
+    producers are expected to ask `congested` before they make more.
     """
 
     __slots__ = ("_control", "_control_size", "_jobs", "limit", "size")
@@ -92,7 +67,7 @@ class Outbox:
         self.limit = limit
         self.size = 0
         self._control_size = 0
-        self._control: deque[Answer] | None = None  # most of the time nothing waits: no memory
+        self._control: deque[bytes] | None = None  # most of the time nothing waits: no memory
         self._jobs: dict[str, deque[_Waiting]] = {}  # the first is the next to send
 
     def __len__(self) -> int:
@@ -107,23 +82,33 @@ class Outbox:
         return self.size >= self.limit
 
     @property
+    def overfull(self) -> bool:
+        """Whether no further job should be taken: producers paused long ago, and what waits are the
+        ends of jobs, which nothing holds back.
+        """
+        return self.size >= 2 * self.limit
+
+    @property
     def flooded(self) -> bool:
-        """Whether answers alone fill it: the client asks on and on and reads nothing."""
-        return self._control_size >= self.limit
+        """Whether answers alone fill it: the client asks on and on and reads nothing.
+
+        One answer alone may be of any size.
+        """
+        return self._control_size >= self.limit and len(self._control or ()) > 1
 
     # --- in -------------------------------------------------------------------------------------
 
     def answer(self, frame: ServerFrame) -> None:
         """Queue a control frame."""
-        self.put_first(frame, encode(frame))
+        self.put_first(encode(frame))
 
-    def put_first(self, frame: ServerFrame, message: bytes) -> None:
-        """Queue a control frame, or an `accepted` that has its number, whose message is known."""
+    def put_first(self, message: bytes) -> None:
+        """Queue the message of a control frame, or of an `accepted` that has its number."""
         if self._control is None:
             self._control = deque()
-        self._control.append(Answer(frame, message))
-        self._control_size += len(message)
-        self.size += len(message)
+        self._control.append(message)
+        self._control_size += len(message) + ANSWER_COST
+        self.size += len(message) + ANSWER_COST
 
     def put(self, frame: JobFrame) -> None:
         """Queue a frame of a job by its class.
@@ -132,13 +117,14 @@ class Outbox:
         """
         waiting = self._queue(frame.id)
         last = waiting[-1] if waiting else None
-        before = last.frame if isinstance(last, Fresh) else None
-        if isinstance(frame, Token) and isinstance(before, Token) and self.congested:
-            self._replace_last(waiting, Token(id=frame.id, text=before.text + frame.text))
-        elif isinstance(frame, REPLACEABLE) and isinstance(before, type(frame)):
+        before = last if isinstance(last, Fresh) and last.kind is type(frame) else None
+        if before is not None and isinstance(frame, Token) and self.congested:
+            text = orjson.loads(before.message)["text"] + frame.text
+            self._replace_last(waiting, Token(id=frame.id, text=text))
+        elif before is not None and isinstance(frame, REPLACEABLE):
             self._replace_last(waiting, frame)
         else:
-            self._append(waiting, Fresh(frame, encode(frame, 0)))
+            self._append(waiting, Fresh.of(frame))
         self._keep(frame.id, waiting)
 
     def replay(self, job: str, frames: Iterable[Numbered], sent: int = 0) -> None:
@@ -156,26 +142,16 @@ class Outbox:
         Control first, then the jobs in turn; None when nothing waits.
         """
         if self._control:
-            return self._pop_control(self._control).message
+            return self._pop_control(self._control)
         if not self._jobs:
             return None
         first = self._pop_of_job()
-        return first if isinstance(first, Fresh) else mark_replayed(first.numbered.message)
-
-    def take(self) -> ServerFrame | None:
-        """Take the next frame as it is, where nothing is ever sent again."""
-        if self._control:
-            return self._pop_control(self._control).frame
-        if not self._jobs:
-            return None
-        first = self._pop_of_job()
-        assert isinstance(first, Fresh)
-        return first.frame
+        return first if isinstance(first, Fresh) else mark_replayed(first.message)
 
     def _pop_of_job(self) -> _Waiting:
         job, waiting = next(iter(self._jobs.items()))
         first = waiting.popleft()
-        self.size -= first.size
+        self.size -= _cost(first.message)
         del self._jobs[job]
         self._keep(job, waiting)
         return first
@@ -187,17 +163,17 @@ class Outbox:
         is none.
         """
         first = next((seq for seq in _unsent(self._jobs.get(job, ())) if seq > 1), None)
-        self._drop(job, lambda one: one.purgeable)
+        self._drop(job, _is_purgeable)
         return first
 
-    def supersede(self, job: str, revision: int) -> None:
+    def supersede(self, job: str, current: int) -> None:
         """Drop a job's waiting statuses that are about an earlier revision of its text."""
-        self._drop(job, lambda one: isinstance(one, Fresh) and is_stale(one.frame, revision))
+        self._drop(job, lambda one: isinstance(one, Fresh) and is_stale(one.revision, current))
 
     def _drop(self, job: str, unwanted: Callable[[_Waiting], bool]) -> None:
         waiting = self._jobs.pop(job, deque())
         kept = deque(one for one in waiting if not unwanted(one))
-        self.size -= sum(one.size for one in waiting) - sum(one.size for one in kept)
+        self.size -= _sum(waiting) - _sum(kept)
         self._keep(job, kept)
 
     def sent(self, job: str, last: int) -> int:
@@ -215,8 +191,8 @@ class Outbox:
         self.size = self._control_size
         return fresh
 
-    def take_control(self) -> list[Answer]:
-        """Take the control frames out."""
+    def take_control(self) -> list[bytes]:
+        """Take the messages of the control frames out."""
         answers = list(self._control or ())
         self._control = None
         self.size -= self._control_size
@@ -236,20 +212,20 @@ class Outbox:
         if waiting:
             self._jobs[job] = waiting
 
-    def _pop_control(self, control: deque[Answer]) -> Answer:
+    def _pop_control(self, control: deque[bytes]) -> bytes:
         first = control.popleft()
         self._control = control or None
-        self._control_size -= len(first.message)
-        self.size -= len(first.message)
+        self._control_size -= len(first) + ANSWER_COST
+        self.size -= len(first) + ANSWER_COST
         return first
 
     def _append(self, waiting: deque[_Waiting], one: _Waiting) -> None:
         waiting.append(one)
-        self.size += one.size
+        self.size += _cost(one.message)
 
     def _replace_last(self, waiting: deque[_Waiting], frame: JobFrame) -> None:
-        newer = Fresh(frame, encode(frame, 0))
-        self.size += newer.size - waiting[-1].size
+        newer = Fresh.of(frame)
+        self.size += len(newer.message) - len(waiting[-1].message)
         waiting[-1] = newer
 
 
@@ -258,3 +234,18 @@ def _unsent(waiting: Iterable[_Waiting]) -> Iterator[int]:
     for one in waiting:
         if isinstance(one, _Again) and not one.sent and one.numbered.seq is not None:
             yield one.numbered.seq
+
+
+def _is_purgeable(one: _Waiting) -> bool:
+    """Whether a cancel takes it: only live jobs are purged, and `accepted` is always number 1."""
+    if isinstance(one, Fresh):
+        return issubclass(one.kind, PURGEABLE)
+    return one.numbered.seq != 1
+
+
+def _cost(message: bytes) -> int:
+    return len(message) + FRAME_COST
+
+
+def _sum(waiting: Iterable[_Waiting]) -> int:
+    return sum(_cost(one.message) for one in waiting)

@@ -20,14 +20,36 @@ from itertools import islice
 import orjson
 
 from wsproc.frames.errors import ErrorCode, error_info
-from wsproc.frames.server import Done, Failed, FinalStatus, JobFrame
+from wsproc.frames.server import Done, Failed, FinalStatus, JobFrame, Status
 from wsproc.protocol import encode, with_seq
 
-FRAME_COST = 128
-"""What a kept frame takes beside its bytes: the objects around it, rounded up."""
+FRAME_COST = 160
+"""What a frame that is kept or waits takes beside its bytes: the objects around it, measured."""
 
 JOB_COST = 1024
 """What an ended job takes beside its frames; so their number is bounded as well."""
+
+
+def revision_of(frame: JobFrame) -> int | None:
+    """Return which text of a live job a status is about, None where it tells none."""
+    return frame.revision if isinstance(frame, Status) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A job's frame that is still to be numbered: its message with the number 0, and what has to be
+    known of it. `revision` is that of the text that a status is about, where it tells one.
+    """
+
+    job: str
+    kind: type[JobFrame]
+    message: bytes
+    revision: int | None = None
+
+    @classmethod
+    def of(cls, frame: JobFrame) -> Fresh:
+        """Encode a frame; raise TypeError for one that cannot be written as JSON."""
+        return cls(frame.id, type(frame), encode(frame, 0), revision_of(frame))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +112,22 @@ class ReplayLog:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def append(self, frame: JobFrame, message: bytes | None = None, *, sent: bool) -> bytes:
-        """Give a frame its number, keep it, and return its message; `message` is that with the
-        number 0, where it is known.
+    def append(self, fresh: Fresh, *, sent: bool) -> bytes:
+        """Give a frame its number, keep it, and return its message.
 
-        `sent` is whether a connection is sent it now. Raises TypeError for a frame that cannot be
-        written as JSON; nothing is changed then.
+        `sent` is whether a connection is sent it now.
         """
-        log = self._jobs.get(frame.id) or _JobLog()
-        seq = log.last + 1
-        message = encode(frame, seq) if message is None else with_seq(message, seq)
-        self._jobs.setdefault(frame.id, log)
-        log.last = seq
-        if isinstance(frame, Done):
+        log = self._jobs.setdefault(fresh.job, _JobLog())
+        log.last += 1
+        message = with_seq(fresh.message, log.last)
+        if issubclass(fresh.kind, Done):
             log.done, log.sent = message, sent
             self._grow(len(message) + JOB_COST)
         else:
             self._stamp += 1
             log.frames.append((self._stamp, message))
             self._grow(len(message) + FRAME_COST)
-        if log.done is None or frame.id in self._ended:  # else `end` is still to come
+        if log.done is None or fresh.job in self._ended:  # else `end` is still to come
             self._settle()
         return message
 

@@ -15,6 +15,8 @@ from wsproc.engine import (
     Failure,
     Result,
 )
+from wsproc.engine.call import Value
+from wsproc.engine.stream import MOST_APART
 
 CALL = Call(7, "s", ({}, {}))
 
@@ -76,6 +78,38 @@ async def test_a_deadline_is_raised_behind_what_came():
     assert await anext(aiter(stream)) == Result(7, 0, {})
     with pytest.raises(DeadlineExceeded, match="the deadline passed before the work was finished"):
         await _collect(stream)
+
+
+def joined(earlier: Value, later: Value) -> Value:
+    """Merge two deltas."""
+    return {"text": earlier["text"] + later["text"]}
+
+
+async def test_the_deltas_of_a_caller_that_pauses_are_merged():
+    """The engine goes on meanwhile: what waits is bounded, and nothing of it is lost."""
+    stream, _ = make()
+    stream.merge = joined
+    words = [f"{number} " for number in range(5000)]
+    for word in words:
+        stream.feed(Delta(7, 0, {"text": word}))
+        if word == "4000 ":
+            stream.feed(Delta(7, 1, {"text": word}))
+    stream.feed(Result(7, 0, {"text": "".join(words)}))
+    stream.feed(end())
+    *deltas, result = await _collect(stream)
+    assert len(deltas) == MOST_APART + 2
+    assert [one.value["text"] for one in deltas[: MOST_APART - 1]] == words[: MOST_APART - 1]
+    assert "".join(one.value["text"] for one in deltas if one.item == 0) == result.value["text"]
+    assert [one.value["text"] for one in deltas if one.item == 1] == ["4000 "]
+
+
+async def test_deltas_that_nobody_can_merge_wait_as_they_are():
+    """Only their caller knows what they mean."""
+    stream, _ = make()
+    for number in range(MOST_APART + 3):
+        stream.feed(Delta(7, 0, {"n": number}))
+    stream.feed(end())
+    assert [one.value["n"] for one in await _collect(stream)] == [*range(MOST_APART + 3)]
 
 
 async def test_leaving_early_cancels_once_and_waits_for_the_end():

@@ -119,6 +119,7 @@ class World(RuleBasedStateMachine):
         mode = "keep" if keep else "cancel"
         body = (priority, mode, goes_on)
         fields = {"type": "process", "text": TEXT, "open": goes_on, "on_disconnect": mode}
+        unread = self.session.outbox.overfull
         actions = self._send(id=name, priority=priority, meta=name, **fields)
         known = self.made.get(name)
         if known is not None and name not in self.session.log:
@@ -129,7 +130,7 @@ class World(RuleBasedStateMachine):
             verdict = "id_conflict"
         elif self.draining:
             verdict = "draining"
-        elif self._live() >= LIMITS.max_jobs:
+        elif self._live() >= LIMITS.max_jobs or unread:
             verdict = "too_many_jobs"
         else:
             verdict = "accepted"

@@ -388,6 +388,49 @@ def test_a_client_that_asks_and_never_reads_is_cut():
     assert actions == [Close(CloseCode.SLOW_CONSUMER, "answers are asked for and not read")]
 
 
+def test_one_answer_may_be_larger_than_the_outbox():
+    """A snapshot of very many jobs is no flood."""
+    session = make()
+    session.outbox.limit = 100
+    submit(session)
+    frames(session)
+    assert send(session, type="jobs") == []
+    assert session.outbox.size > session.outbox.limit
+    assert send(session, type="jobs") == [
+        Close(CloseCode.SLOW_CONSUMER, "answers are asked for and not read")
+    ]
+
+
+def test_results_that_wait_unread_bound_the_jobs_that_are_taken():
+    """Ends are never dropped and nothing holds them back, so a client that reads but a little may
+    not ask for ever more of them; once it has read, it may.
+    """
+    session = make(limits=MANY)
+    session.outbox.limit = 4000
+    for number in range(100):
+        starts = send(session, type="batch", id=f"j{number}", text=TEXT)
+        for control in session.outbox.take_control():  # all that it reads are the answers
+            answer = orjson.loads(control)
+        for start in starts:
+            session.finish(start.job.id, COMPLETED, 1.0)
+        assert session.outbox.size <= 2 * 4000 + 500
+    assert answer == {
+        "type": "rejected",
+        "id": "j99",
+        "error": {
+            "code": "too_many_jobs",
+            "message": "the results of earlier jobs wait to be read on this connection; read them"
+            " first",
+            "retryable": True,
+            "retry_after_ms": 1000,
+        },
+    }
+    told = frames(session)
+    assert [frame["type"] for frame in told] == ["done"] * len(told)
+    assert 0 < len(told) < 100
+    assert isinstance(send(session, type="batch", id="j99", text=TEXT)[0], Start)
+
+
 def test_the_outbox_that_is_given_is_used():
     """An empty one too: its limit is the server's setting."""
     outbox = Outbox(limit=7)

@@ -6,10 +6,11 @@ import pytest
 
 from tests.fakes import FakeCall, FakeEngine, plausible
 from wsproc.engine import EndReason, InvalidItem
+from wsproc.engine.stream import MOST_APART
 from wsproc.frames.client import Generate
 from wsproc.frames.server import GenerationStarted, Token
 from wsproc.tasks import JobContext, TaskResult
-from wsproc.tasks.generate import generate
+from wsproc.tasks.generate import MOST_JOINED, generate
 
 
 async def test_the_tokens_joined_are_the_text():
@@ -61,6 +62,26 @@ async def test_a_generation_that_is_stopped_has_consumed_what_it_made():
     await events.aclose()
     assert call.cancelled.is_set()
     assert job.usage == {"prompt_tokens": 4, "completion_tokens": 3}
+
+
+async def test_a_generation_that_is_held_back_loses_nothing():
+    """Its reader pauses while the model goes on: tokens are merged, counts are the last ones."""
+    engine = FakeEngine()
+    job = JobContext("a", engine)
+    events = generate(Generate(prompt="x"), job)
+    await anext(events)
+    first = asyncio.ensure_future(anext(events))
+    call = await engine.calls.get()
+    for made in range(1, 1001):
+        call.delta(text=f"{made} ", prompt_tokens=4, completion_tokens=made)
+    tokens = [await first]
+    while job.partial["text"] != "".join(call.said):
+        tokens.append(await anext(events))
+    await events.aclose()
+    assert "".join(token.text for token in tokens) == job.partial["text"]
+    assert len(tokens) < MOST_APART + len(job.partial["text"]) / MOST_JOINED + 1
+    assert max(len(token.text) for token in tokens) < MOST_JOINED + 10
+    assert job.usage == {"prompt_tokens": 4, "completion_tokens": 1000}
 
 
 async def test_a_request_without_a_seed_gets_a_random_one():

@@ -18,7 +18,17 @@ from wsproc.engine.call import (
     Failure,
     Outcome,
     Result,
+    Value,
 )
+
+MOST_APART = 64
+"""So many outcomes wait as they are; beyond that the deltas of an item are merged, where its caller
+says how. The engine goes on when its caller pauses: unmerged, the thousand deltas of a generation
+would take half a megabyte for every job of a client that reads slowly."""
+
+Merge = Callable[[Value, Value], Value | None]
+"""Makes one delta of an earlier and a later one of the same item, without losing anything; None
+where they are large enough to stay apart."""
 
 
 class CallStream:
@@ -27,7 +37,8 @@ class CallStream:
     Iterating yields `Delta` and `Result` and raises the `EngineError` of the first item that
     failed; `outcomes()` yields `Failure` too and raises nothing of an item's. Both raise
     `DeadlineExceeded` when the call's deadline ended it. `end` is set once the engine has left the
-    call; `opened_at` is when the call was made, in seconds of `time.monotonic`.
+    call; `opened_at` is when the call was made, in seconds of `time.monotonic`. `merge` is how the
+    deltas of a caller that does not keep up become one.
     """
 
     def __init__(self, call: Call, cancel: Callable[[int], None]) -> None:
@@ -35,6 +46,7 @@ class CallStream:
         self.end: End | None = None
         self.opened_at = time.monotonic()
         self.on_first: Callable[[], None] | None = None
+        self.merge: Merge | None = None
         self._cancel = cancel
         self._cancelled_at: float | None = None
         self._waiting: deque[Delta | Result | Failure] = deque()
@@ -68,7 +80,7 @@ class CallStream:
         if isinstance(outcome, End):
             self.end = self._timed(outcome)
         else:
-            self._waiting.append(outcome)
+            self._put(outcome)
         if self.on_first is not None and not _is_idle_end(outcome):
             on_first, self.on_first = self.on_first, None
             on_first()
@@ -96,6 +108,21 @@ class CallStream:
         async for outcome in self:
             if isinstance(outcome, Result):
                 yield outcome
+
+    def _put(self, outcome: Delta | Result | Failure) -> None:
+        merged = self._merged(outcome) if len(self._waiting) >= MOST_APART else None
+        if merged is None:
+            self._waiting.append(outcome)
+        else:
+            self._waiting[-1] = merged
+
+    def _merged(self, outcome: Delta | Result | Failure) -> Delta | None:
+        """Return an outcome together with the one before it, None where they cannot be one."""
+        last = self._waiting[-1]
+        if self.merge is None or not isinstance(last, Delta) or not isinstance(outcome, Delta):
+            return None
+        value = self.merge(last.value, outcome.value) if last.item == outcome.item else None
+        return None if value is None else replace(outcome, value=value)
 
     def _timed(self, end: End) -> End:
         """Add the time from the cancel to here: it is what a client's wait is made of."""

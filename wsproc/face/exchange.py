@@ -15,10 +15,12 @@ from wsproc.events import JobRejected
 from wsproc.face.clients import Clients
 from wsproc.face.faults import Refused
 from wsproc.frames.client import Submit
-from wsproc.frames.server import Done, JobFrame, Rejected
+from wsproc.frames.server import Done, JobFrame, Rejected, ServerFrame
 from wsproc.job import StopReason
 from wsproc.logs import bound
 from wsproc.outbox import Outbox
+from wsproc.protocol import decode_server
+from wsproc.replay import Fresh
 from wsproc.room import Room
 from wsproc.runner import Runner
 from wsproc.session import Action, JobAction, Offer, Session
@@ -112,7 +114,7 @@ class Exchange:
     def submit(self, request: Submit) -> None:
         """Start the job; raise `Refused` where it is not taken."""
         actions = self._session.submit(request, time.monotonic())
-        first = self._session.outbox.take()
+        first = self._take()
         if isinstance(first, Rejected):
             raise Refused(first.error)
         with bound(session=self._session.label):
@@ -136,7 +138,7 @@ class Exchange:
     async def __aiter__(self) -> AsyncIterator[JobFrame]:
         """Yield the job's frames; the last one is its `Done`."""
         while True:
-            frame = self._session.outbox.take()
+            frame = self._take()
             if not self._session.outbox.congested:
                 self._room.free()
             if frame is None:
@@ -146,6 +148,13 @@ class Exchange:
                 yield frame
                 if isinstance(frame, Done):
                     return
+
+    def _take(self) -> ServerFrame | None:
+        """Take the next frame; none is ever sent again, so none needs a number."""
+        one = self._session.outbox.pop()
+        if one is None:
+            return None
+        return decode_server(one.message if isinstance(one, Fresh) else one)
 
     async def finished(self) -> None:
         """Wait until the job has ended."""

@@ -14,8 +14,8 @@ from wsproc.admission import Admission
 from wsproc.events import label
 from wsproc.frames.server import JobFrame, ResumeReply
 from wsproc.job import Job, JobState, StopReason
-from wsproc.outbox import Answer, Fresh, Outbox, is_stale
-from wsproc.replay import ReplayLog
+from wsproc.outbox import Outbox, is_stale
+from wsproc.replay import Fresh, ReplayLog, revision_of
 from wsproc.session.actions import Stop
 from wsproc.session.book import Book
 from wsproc.session.endings import Ending, done_frame
@@ -70,7 +70,7 @@ class Delivery:
         job = self._book.live.get(frame.id)
         if job is None or job.state is JobState.CANCELLING:
             return
-        if job.intake is None or not is_stale(frame, job.intake.revision):
+        if job.intake is None or not is_stale(revision_of(frame), job.intake.revision):
             self._put(frame)
 
     def finish(self, job_id: str, ending: Ending, now: float) -> None:
@@ -88,14 +88,14 @@ class Delivery:
         """Take the next message to send, or None."""
         one = self.outbox.pop()
         if isinstance(one, Fresh):
-            return self.log.append(one.frame, one.message, sent=True)
+            return self.log.append(one, sent=True)
         return one
 
     def _put(self, frame: JobFrame) -> None:
         if self.attached:
             self.outbox.put(frame)
         else:
-            self.log.append(frame, sent=False)
+            self.log.append(Fresh.of(frame), sent=False)
 
     # --- stopping them --------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class Delivery:
         After a clean close jobs that are not to be kept are stopped now, else after `resume_s`.
         """
         for one in self.outbox.take_fresh():
-            self.log.append(one.frame, one.message, sent=False)
+            self.log.append(one, sent=False)
         self.outbox.take_control()
         self.attached = False
         self._lapses_at = now + self.offer.resume_s
@@ -183,7 +183,7 @@ class Delivery:
         self,
         after: Mapping[str, int],
         *,
-        answers: Iterable[Answer] = (),
+        answers: Iterable[bytes] = (),
         sent: Mapping[str, int] | None = None,
     ) -> None:
         """Answer with all jobs that are known, and queue of each what the client has not seen.
@@ -192,9 +192,9 @@ class Delivery:
         job: nothing, where the session is new to it.
         """
         for answer in answers:
-            self.outbox.put_first(answer.frame, answer.message)
+            self.outbox.put_first(answer)
         for one in self.outbox.take_fresh():
-            self.log.append(one.frame, one.message, sent=False)
+            self.log.append(one, sent=False)
         sent = sent or {}
         self._hush(after, sent)
         parts = list(missed(self.log, self._book.live, after))

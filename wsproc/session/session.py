@@ -28,7 +28,7 @@ from wsproc.frames.server import Accepted, CancelReply, Goaway, Pong, ResumeRepl
 from wsproc.job import Job, StopReason
 from wsproc.outbox import Outbox
 from wsproc.protocol import BadFrame, decode, peek
-from wsproc.replay import ReplayLog
+from wsproc.replay import Fresh, ReplayLog
 from wsproc.session.actions import Action, Close, Feed, Start, Stop, TakeUp
 from wsproc.session.answers import complaint, not_offered, refused, rejected
 from wsproc.session.delivery import Delivery
@@ -39,6 +39,9 @@ from wsproc.session.submits import digest, intake, objection
 from wsproc.tenant import Tenant
 
 BAD_FRAMES_IN_A_ROW = 10
+
+UNREAD_RETRY_MS = 1000
+"""When a client that reads too slowly for its own jobs may try again."""
 
 
 class Session(Delivery):
@@ -167,15 +170,25 @@ class Session(Delivery):
         return (
             self._book.tenant.forbids(request.type)
             or objection(request, self.offer)
+            or self._unread()
             or self._book.objection(request, most, now)
         )
+
+    def _unread(self) -> ErrorInfo | None:
+        """Refuse jobs while the ends of earlier ones are not read: they must not be lost, so their
+        number is bounded by what is taken.
+        """
+        if not self.outbox.overfull:
+            return None
+        message = "the results of earlier jobs wait to be read on this connection; read them first"
+        return error_info(ErrorCode.TOO_MANY_JOBS, message, retry_after_ms=UNREAD_RETRY_MS)
 
     def _accept(self, request: Submit, body: bytes, now: float) -> Job:
         """Register a job; its `accepted` has its number from now on."""
         going_on = intake(request, self.offer)
         job, position, eta_ms = self._book.enter(request, body, going_on, now)
         frame = Accepted(id=job.id, position=position, eta_ms=eta_ms, **meta_of(request))
-        self.outbox.put_first(frame, self.log.append(frame, sent=False))
+        self.outbox.put_first(self.log.append(Fresh.of(frame), sent=False))
         return job
 
     def _reject(self, job_id: str | None, error: ErrorInfo) -> list[Action]:

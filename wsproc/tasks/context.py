@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from wsproc.engine import CallStream, Item
+from wsproc.engine.stream import Merge
 from wsproc.frames.server import CustomStatus, Token
 from wsproc.tasks.job_input import JobInput
 
@@ -59,12 +60,16 @@ class JobContext:
     input: JobInput | None = None
     began: float | None = None
 
-    def call(self, stage: str, items: Iterable[Item]) -> CallStream:
-        """Call a stage of the engine on behalf of this job. Use it with `async with`."""
+    def call(self, stage: str, items: Iterable[Item], merge: Merge | None = None) -> CallStream:
+        """Call a stage of the engine on behalf of this job. Use it with `async with`.
+
+        `merge` makes one delta of two, for the time that the job is held back by a slow client.
+        """
         stream = self.engine.call(
             stage, items, owner=self.owner, priority=self.priority, deadline=self.deadline
         )
         stream.on_first = self.on_begin
+        stream.merge = merge
         self.calls.append(stream)
         return stream
 

@@ -15,6 +15,9 @@ from wsproc.tasks.stages import Events, timestamp
 SEEDS = 2**53
 """Seeds are drawn below this: whole numbers that every JSON reader keeps exact."""
 
+MOST_JOINED = 1024
+"""Characters of one delta to which no more is joined: a frame stays one that clients can take."""
+
 COUNTS = ("prompt_tokens", "completion_tokens")
 
 SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop")
@@ -36,7 +39,7 @@ async def generate(request: Generate, job: JobContext) -> Events:
     if item["seed"] is None:
         item["seed"] = secrets.randbelow(SEEDS)
     job.partial["text"] = ""
-    async with job.call("generation", [item]) as outcomes:
+    async with job.call("generation", [item], merge=_join) as outcomes:
         async for outcome in outcomes:
             _count(job, outcome.value)
             if isinstance(outcome, Delta):
@@ -44,6 +47,13 @@ async def generate(request: Generate, job: JobContext) -> Events:
                 yield Token(id=job.id, text=outcome.value["text"])
             else:
                 yield TaskResult(dict(outcome.value), "Generation complete")
+
+
+def _join(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Make one delta of two: the text of both, the counts so far."""
+    if len(earlier["text"]) >= MOST_JOINED:
+        return None
+    return {**later, "text": earlier["text"] + later["text"]}
 
 
 def _count(job: JobContext, told: Mapping[str, Any]) -> None:

@@ -207,7 +207,7 @@ async def summary(
             "min_length": options.summary_min_length,
             "max_length": options.summary_max_length,
         }
-        async with job.call("summary", [item]) as outcomes:
+        async with job.call("summary", [item], merge=_newer) as outcomes:
             async for outcome in outcomes:
                 if isinstance(outcome, Delta):
                     yield SummarizationProgress(id=job.id, partial_summary=outcome.value["text"])
@@ -218,6 +218,11 @@ async def summary(
             memory.summaries = {text: found}
         job.partial["summary"] = found.model_dump()
         yield SummarizationComplete(id=job.id, **dict(found))
+
+
+def _newer(_: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Make one delta of two: a summary so far holds the one before."""
+    return later
 
 
 def _summary_result(text: str, outcome: Result) -> SummaryResult:
