@@ -20,6 +20,7 @@ import { Ledger } from "./ledger.js";
 import { type Dialer, sizeOf } from "./link.js";
 import type { ConnectionState, ConnectOptions, SubmitOptions } from "./options.js";
 import type { AskOptions } from "./replies.js";
+import { seedOf } from "./seed.js";
 import type {
   BatchEvent,
   BatchFields,
@@ -45,8 +46,6 @@ const page = globalThis as Partial<Pick<Window, "addEventListener" | "removeEven
 /** The built-in tasks: running one of their jobs twice does nothing but cost time. */
 const BUILT_IN = ["process", "batch", "generate"];
 const EVERY_TASK = { has: () => true };
-/** Seeds are drawn below this: whole numbers that a number of JavaScript keeps exact. */
-const SEEDS = 2 ** 53;
 const JOB_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 /**
@@ -145,10 +144,11 @@ export class Client extends TypedEventTarget<ClientEventMap> {
 
   /** Submit a `prompt` to be continued; see `Job.tokens`. */
   generate(fields: GenerateFields, options?: SubmitOptions): Job<GenerateResult, GenerateEvent> {
+    const id = String(fields.id ?? this.#ledger.newId());
     // With a seed of its own the text comes out the same where the job has to be run again.
     const again = this.#ledger.mayRepeat("generate");
-    const seed = again ? { seed: Math.floor(Math.random() * SEEDS) } : {};
-    return this.submit("generate", { ...seed, ...fields }, options);
+    const seed = again ? { seed: seedOf(this.session, id) } : {};
+    return this.submit("generate", { ...seed, ...fields, id }, options);
   }
 
   /**

@@ -423,6 +423,20 @@ test("a generation gets a seed, so that it comes out the same", () =>
     assert.equal((await again.frame()).seed, seed);
   }));
 
+test("the same generation under the same id is the same submit", () =>
+  scripted(async ({ client, peer }) => {
+    const seeds = new Set();
+    for (let time = 0; time < 2; time++) {
+      const job = client.generate({ id: "tale", prompt: "Once" });
+      const { seed } = await peer.frame();
+      seeds.add(seed);
+      peer.send(accepted("tale"));
+      peer.send({ type: "done", id: "tale", seq: 2, status: "cancelled", reason: "client" });
+      await job.done;
+    }
+    assert.equal(seeds.size, 1);
+  }));
+
 test("resubmit: true is every task", () =>
   scripted(
     async ({ server, client, peer }) => {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import time
 from collections.abc import (
@@ -32,6 +31,7 @@ from wsproc.client.keeper import Keeper
 from wsproc.client.ledger import Ledger
 from wsproc.client.link import Dialer
 from wsproc.client.reconnect import Reconnect, policy
+from wsproc.client.seed import seed_of
 from wsproc.client.state import ConnectionState
 from wsproc.client.tasks import Tasks
 from wsproc.frames.client import TASKS, Cancel, ClientFrame, Jobs, Ping
@@ -43,9 +43,6 @@ DEFAULT_URL = "ws://127.0.0.1:8765"
 
 PURE_TASKS = frozenset(TASKS)
 """The built-in tasks: running one of their jobs twice does nothing but cost time."""
-
-SEED_BYTES = 6
-"""How long a drawn seed is: a whole number that every JSON reader keeps exact."""
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -214,7 +211,7 @@ class Client(Tasks):
         name = str(fields.pop("id", None) or self._ledger.entries.new_name())
         if task == "generate" and self._ledger.may_repeat(task):
             # A generation can go on after a restart of the server only if its dice fall the same.
-            fields.setdefault("seed", self._seed(name))
+            fields.setdefault("seed", seed_of(self.session, name))
         message = self._checked(name, task, fields)
         self._raise_if_ended()
         answer = self._ledger.submit(name, task, fields, message)
@@ -225,11 +222,6 @@ class Client(Tasks):
             answer.cancel()
             self._cancel_later(name)
             raise
-
-    def _seed(self, name: str) -> int:
-        """Return a seed that nobody can guess, the same for a submit that is made again."""
-        drawn = hashlib.sha256(f"{self.session} {name}".encode()).digest()
-        return int.from_bytes(drawn[:SEED_BYTES])
 
     def _checked(self, name: str, task: str, fields: dict[str, Any]) -> bytes:
         """Return the submit as a message; refuse here what would confuse or end the connection."""

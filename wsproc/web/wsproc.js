@@ -1733,14 +1733,30 @@ function expectGap(entry) {
   job.allowGap();
 }
 
+/** The seed of a generation whose caller gives none. Pure. */
+const OFFSET = 0xcbf29ce484222325n;
+const PRIME = 0x100000001b3n;
+const SPARE_BITS = 16n;
+/**
+ * Return the same seed for a submit that is made again, so that it is the same submit: FNV-1a of the
+ * session and the job, its upper 48 bits, which a number of JavaScript keeps exact. The session is a
+ * secret, so nobody can guess it. The Python client derives the same one; WebCrypto would not do,
+ * since pages without TLS have none.
+ */
+function seedOf(session, job) {
+  let digest = OFFSET;
+  for (const byte of new TextEncoder().encode(`${session} ${job}`)) {
+    digest = BigInt.asUintN(64, (digest ^ BigInt(byte)) * PRIME);
+  }
+  return Number(digest >> SPARE_BITS);
+}
+
 /** What a user holds: a client, which submits jobs and asks questions. */
 /** The page that this runs in; in Node it has no events. */
 const page = globalThis;
 /** The built-in tasks: running one of their jobs twice does nothing but cost time. */
 const BUILT_IN = ["process", "batch", "generate"];
 const EVERY_TASK = { has: () => true };
-/** Seeds are drawn below this: whole numbers that a number of JavaScript keeps exact. */
-const SEEDS = 2 ** 53;
 const JOB_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
 /**
  * A client of one server; made by `connect`. Many jobs may run on it at once.
@@ -1814,10 +1830,11 @@ class Client extends TypedEventTarget {
   }
   /** Submit a `prompt` to be continued; see `Job.tokens`. */
   generate(fields, options) {
+    const id = String(fields.id ?? this.#ledger.newId());
     // With a seed of its own the text comes out the same where the job has to be run again.
     const again = this.#ledger.mayRepeat("generate");
-    const seed = again ? { seed: Math.floor(Math.random() * SEEDS) } : {};
-    return this.submit("generate", { ...seed, ...fields }, options);
+    const seed = again ? { seed: seedOf(this.session, id) } : {};
+    return this.submit("generate", { ...seed, ...fields, id }, options);
   }
   /**
    * Submit a job of any task that the server has, and return it at once: whether it is taken tell
