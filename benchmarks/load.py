@@ -349,15 +349,24 @@ class Tally:
         self.jobs.append((began, first, time.monotonic() - began))
 
 
-async def measure(open_session: Open, clients: int, seconds: float, texts: Sequence[str]) -> Tally:
+async def measure(
+    open_session: Open,
+    clients: int,
+    seconds: float,
+    texts: Sequence[str],
+    on_window: Callable[[], None] | None = None,
+) -> Tally:
     """Run so many clients at once, each sending the next text when the last is done.
 
-    Jobs that began in time are finished, but only results within the window count as its rate.
+    Jobs that began in time are finished, but only results within the window count as its rate;
+    `on_window` is called when it begins.
     """
     sessions = await asyncio.gather(*(open_session() for _ in range(clients)))
     begins = time.monotonic() + RAMP_S
     tally = Tally(begins, begins + seconds)
     cpu = time.process_time()
+    if on_window is not None:
+        asyncio.get_running_loop().call_later(RAMP_S, on_window)
     await asyncio.gather(*(_client(one, n, texts, tally) for n, one in enumerate(sessions)))
     tally.own_cpu = (time.process_time() - cpu) / (time.monotonic() - begins + RAMP_S)
     for session in sessions:

@@ -165,9 +165,17 @@ def ask_further(
 
 def one_round(server: Server, clients: int, seconds: float, texts: list[str], point: Point) -> None:
     """Measure one server once."""
-    lag = server.metrics() if server.ours else {}
+    lag: dict[str, float] = {}
     before, began = server.counted(), time.monotonic()
-    tally = asyncio.run(measure(server.open, clients, seconds, texts))
+    tally = asyncio.run(
+        measure(
+            server.open,
+            clients,
+            seconds,
+            texts,
+            on_window=lambda: lag.update(server.metrics() if server.ours else {}),
+        )
+    )
     point.add(tally, server.counted() - before, time.monotonic() - began)
     if server.ours:
         point.lag.append(1000 * bucket_within(lag, server.metrics(), LAG, 0.99))

@@ -24,6 +24,7 @@ from wsproc.cli.terminal import Steady, err, out
 from wsproc.config import OWN, ServeConfig, ServerConfig
 from wsproc.engine import ModelUnavailable
 from wsproc.engine.config import MODELS
+from wsproc.engine.heap import freeze_heap
 from wsproc.events import Reader
 from wsproc.extras import MissingExtra
 from wsproc.files import BadFile
@@ -147,6 +148,7 @@ async def _serve(
     server = _server(config, registry, readers)
     server.metrics.count_lost_lines(logs)
     await _start(server, say)
+    freeze_heap()
     # Signals are handled before anyone can read the address and send one.
     ending = asyncio.create_task(server.run_until_signal())
     await asyncio.sleep(0)

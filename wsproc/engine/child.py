@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsproc.engine.call import EngineError, Item
+from wsproc.engine.heap import freeze_heap
 from wsproc.engine.messages import Broken, Load, Loading, Message, Ready, Unpacker, pack
 from wsproc.engine.recorder import FlightRecorder
 from wsproc.engine.stages.stage import Stage
@@ -72,6 +73,7 @@ def main() -> None:
     stages = _load(link)
     if stages is not None:
         recorder = FlightRecorder(int(sys.argv[3]))
+        freeze_heap()
         Worker(stages, link, record=recorder.note, check=_check_device).run()
     # Nothing is left to be done, and taking an interpreter with torch apart takes two seconds.
     sys.stdout.flush()
