@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from wsproc.admission import LONGEST_RETRY_S, Admission
 from wsproc.queue_time import Ran
 
+GONE = Ran(0.0, at=0.0, how="stopped")
+
 
 def enter(admission: Admission, session: str, job: str, priority: int = 5, now: float = 0.0) -> int:
     """Take a job of one kind in."""
@@ -36,7 +38,7 @@ def test_a_job_that_began_waits_no_more_but_is_live():
     assert (admission.live, admission.waiting, admission.full) == (2, 1, True)
     assert admission.position(("s", "a")) is None
     assert admission.position(("s", "b")) == 0
-    admission.leave(("s", "a"))
+    admission.leave(("s", "a"), GONE)
     assert (admission.live, admission.full) == (1, False)
 
 
@@ -54,7 +56,7 @@ def test_a_job_whose_input_is_still_to_come_stands_in_nobodys_way():
 def test_an_unknown_job_is_no_error(verb: str):
     """Late news of a job that is over changes nothing."""
     admission = Admission(2)
-    getattr(admission, verb)(("s", "a"))
+    getattr(admission, verb)(("s", "a"), *([GONE] if verb == "leave" else []))
     assert admission.position(("s", "a")) is None
     assert (admission.live, admission.waiting) == (0, 0)
 
@@ -86,7 +88,7 @@ def test_positions_under_any_history(steps: list[tuple[str, str, int, int]]):
             waiting.append(key)
             assert position == sorted(waiting, key=lambda one: -live[one]).index(key)
         else:
-            getattr(admission, verb)(key)
+            getattr(admission, verb)(key, *([GONE] if verb == "leave" else []))
             waiting = [one for one in waiting if one != key]
             if verb == "leave":
                 live.pop(key, None)
@@ -95,7 +97,7 @@ def test_positions_under_any_history(steps: list[tuple[str, str, int, int]]):
         assert (admission.live, admission.waiting) == (len(live), len(waiting))
         assert admission.full is (len(live) >= 5)
     for key in list(live):
-        admission.leave(key)
+        admission.leave(key, GONE)
     assert (admission.live, admission.waiting) == (0, 0)
     assert repr(admission.queue_time) == "<QueueTime {}>"
 
@@ -165,7 +167,7 @@ def test_no_more_jobs_are_taken_than_can_be_in_time():
         enter(admission, "s", str(number))
         admission.begin(("s", str(number)))
     for number in range(5):
-        admission.leave(("s", str(number)), Ran(2.0, 2.0, late=True))
+        admission.leave(("s", str(number)), Ran(2.0, 2.0, how="late"))
     error = admission.objection("t", "k", 5, 2.0, 2.0)
     assert error.message == (
         "jobs like this one are late already, there are so many; try again later"
@@ -308,7 +310,7 @@ class Overload:
             while jobs and now - jobs[0].came > self.timeout_s:
                 job = jobs.pop(0)
                 ran_s = 0.0 if job.began is None else now - job.began
-                self.admission.leave(job.key, Ran(ran_s, now, late=True))
+                self.admission.leave(job.key, Ran(ran_s, now, how="late"))
                 if not jobs:
                     self.turns.remove(owner)
 

@@ -141,7 +141,7 @@ def test_jobs_that_are_late_set_a_bound_to_how_many_there_may_be():
     numbers = [times.enter("k", "a", 0.0) for _ in range(40)]
     assert not times.crowded("k")
     for number in numbers[:10]:
-        times.leave("k", number, Ran(0.0, at=1.0, late=True))
+        times.leave("k", number, Ran(0.0, at=1.0, how="late"))
     assert times._lanes["k"].bound == pytest.approx(39 * LATE)
     assert times.crowded("k")
     for number in numbers[10:22]:
@@ -149,7 +149,7 @@ def test_jobs_that_are_late_set_a_bound_to_how_many_there_may_be():
     assert not times.crowded("k")
     assert not times.crowded("other")
     later = times.enter("k", "a", 1.0)
-    times.leave("k", later, Ran(0.5, at=2.0, late=True))
+    times.leave("k", later, Ran(0.5, at=2.0, how="late"))
     assert times._lanes["k"].bound == pytest.approx(18 * LATE)
     for number in numbers[22:]:
         times.leave("k", number, Ran(0.5, at=3.0))
@@ -163,7 +163,7 @@ def test_a_bound_is_never_so_low_that_nobody_comes_in():
     """Every job may be late for a while; the next may be in time."""
     times = QueueTime()
     for _ in range(50):
-        times.leave("k", times.enter("k", "a", 0.0), Ran(1.0, at=0.0, late=True))
+        times.leave("k", times.enter("k", "a", 0.0), Ran(1.0, at=0.0, how="late"))
     assert times._lanes["k"].bound == LEAST_BOUND
     assert LATE < 1
 
@@ -175,9 +175,36 @@ def test_jobs_that_are_withdrawn_are_no_sign_of_speed():
     now = serve(times, 50, each=0.1, now=0.0)
     for _ in range(400):
         times.withdraw("k", "a")
-        times.leave("k", 1, None)
+        times.leave("k", 1, Ran(0.0, now, how="stopped"))
     assert times.seconds_a_job("k", now) == pytest.approx(0.1)
     assert times.expect("k", "a", now) == pytest.approx(5.0)
+
+
+def test_those_who_leave_a_queue_do_not_make_it_slow():
+    """Where most jobs are cancelled before their turn, the few that end say nothing of the pace."""
+    times = QueueTime()
+    now = 0.0
+    for _ in range(100):
+        queue(times, 100, now=now)
+        now = serve(times, 2, each=0.01, now=now + 0.5)
+        for _ in range(98):
+            times.withdraw("k", "a")
+            times.leave("k", 1, Ran(0.0, now, how="stopped"))
+    expected = times.expect("k", "a", now)
+    assert expected is None or expected < 1
+
+
+def test_a_job_that_is_stopped_at_work_frees_its_place():
+    """As one that ended does; how long it took is no measure for others."""
+    times = QueueTime()
+    queue(times, 200)
+    now = 0.0
+    for _ in range(100):
+        now += 0.1
+        times.begin("k", "a")
+        times.leave("k", 1, Ran(9.0, now, how="stopped"))
+    assert times.seconds_a_job("k", now) == pytest.approx(0.1)
+    assert times.run_s("k") == 0.0
 
 
 STEPS = st.lists(
@@ -200,7 +227,8 @@ def test_any_history(steps: list[tuple[str, str, float]]):
         elif owner in waiting:
             waiting.remove(owner)
             getattr(times, verb)("k", owner)
-            times.leave("k", 1, Ran(pause, now) if verb == "begin" else None)
+            how = "done" if verb == "begin" else "stopped"
+            times.leave("k", 1, Ran(pause if verb == "begin" else 0.0, now, how))
         each = times.seconds_a_job("k", now)
         if each is not None:
             assert each > 0
@@ -208,6 +236,6 @@ def test_any_history(steps: list[tuple[str, str, float]]):
             assert times.expect("k", owner, now) / each >= others + waiting.count(owner) - 1e-6
     for owner in waiting:
         times.withdraw("k", owner)
-        times.leave("k", 1, None)
+        times.leave("k", 1, Ran(0.0, now, how="stopped"))
     assert all(lane.live == 0 for lane in times._lanes.values())
     assert repr(times) == "<QueueTime {}>"

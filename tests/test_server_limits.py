@@ -67,9 +67,9 @@ async def test_the_usual_rate_is_none_that_short_jobs_reach():
             for name in names:
                 await wire.send(type="generate", id=name, prompt="x")
                 await wire.send(type="cancel", id=name)
-            for name in names:
-                await wire.next("done", id=name)
-        assert {frame["type"] for frame in wire.frames}.isdisjoint({"error", "rejected"})
+            for _ in names:  # in whatever order they end
+                await wire.next("done")
+        assert [f for f in wire.frames if f["type"] in ("error", "rejected")] == []
 
 
 async def test_a_submit_too_many_is_not_taken_and_its_answer_names_it():

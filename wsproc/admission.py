@@ -161,15 +161,15 @@ class Admission:
         if place is not None and self._dequeue(place):
             self.queue_time.begin(place.lane, key[0])
 
-    def withdraw(self, key: JobKey) -> None:
-        """Note that a job waits no more though nothing was done: it is being stopped."""
+    def withdraw(self, key: JobKey, *, late: bool = False) -> None:
+        """Note that a job waits no more though nothing was done: it is stopped, or `late`."""
         place = self._places.get(key)
         if place is not None and self._dequeue(place):
-            self.queue_time.withdraw(place.lane, key[0])
+            self.queue_time.withdraw(place.lane, key[0], late=late)
 
-    def leave(self, key: JobKey, ran: Ran | None = None) -> None:
-        """Forget a job that is over; `ran` is how it ended, None where it was given up."""
-        self.withdraw(key)
+    def leave(self, key: JobKey, ran: Ran) -> None:
+        """Forget a job that is over; `ran` is how it ended."""
+        self.withdraw(key, late=ran.how == "late")
         place = self._places.pop(key, None)
         if place is not None and place.number:
             self.queue_time.leave(place.lane, place.number, ran)

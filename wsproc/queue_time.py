@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Literal
 
 REAL_QUEUE = 8
 """A queue is timed while so many jobs stand in it."""
@@ -55,13 +56,13 @@ STALE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a job ended that was not given up: how long it took from its first work on, 0 where it
-    had none, at what time it ended, and whether that was too late for it.
+    """How a job ended: how long it took from its first work on, 0 where it had none, at what time,
+    and whether it was done, too late for itself, or stopped for another reason.
     """
 
     seconds: float
     at: float
-    late: bool = False
+    how: Literal["done", "late", "stopped"] = "done"
 
 
 @dataclass
@@ -81,9 +82,11 @@ class Stopwatch:
         if self._since is None and queued >= REAL_QUEUE:
             self._since, self._is_whole = now, False
 
-    def shrunk(self, queued: int) -> None:
-        """Note that a queue has become shorter."""
-        if queued < REAL_QUEUE:
+    def shrunk(self, queued: int, *, left: bool) -> None:
+        """Note that a queue has become shorter; where a job `left` it for reasons of its own, what
+        passed since the last one ended tells nothing of the pace.
+        """
+        if queued < REAL_QUEUE or left:
             self._since = None
 
     def ended(self, now: float) -> None:
@@ -152,28 +155,34 @@ class Lane:
         if owner.last is not None:
             self._turns = _averaged(self._turns, self._begun - owner.last)
         owner.last = self._begun
-        self.withdraw(name)
+        self._dequeue(name, left=False)
 
-    def withdraw(self, name: Hashable) -> None:
-        """Let a job leave with no work done."""
+    def withdraw(self, name: Hashable, *, late: bool) -> None:
+        """Let a job leave with no work done: it was stopped, or its time is over."""
+        self._dequeue(name, left=not late)
+
+    def _dequeue(self, name: Hashable, *, left: bool) -> None:
         owner = self._owners[name]
         owner.waiting -= 1
         if not owner.waiting:
             del self._owners[name]
         self.waiting -= 1
-        self.stopwatch.shrunk(self.waiting)
+        self.stopwatch.shrunk(self.waiting, left=left)
 
-    def leave(self, number: int, ran: Ran | None) -> None:
-        """Let a job go; learn from one that was not given up."""
+    def leave(self, number: int, ran: Ran) -> None:
+        """Let a job go, and learn from it."""
         self.live -= 1
-        if ran is None:
-            return
-        if ran.seconds > 0:
-            self.run_s = _averaged(self.run_s, ran.seconds)
-        if not ran.late:
+        if ran.how == "late":
+            self._narrow(number)
+        elif ran.how == "done" or ran.seconds > 0:  # its place is free, however it came to that
             self.stopwatch.ended(ran.at)
+        if ran.how == "done":
             self._widen()
-        elif number > self._bounded_at:
+        if ran.seconds > 0 and ran.how != "stopped":
+            self.run_s = _averaged(self.run_s, ran.seconds)
+
+    def _narrow(self, number: int) -> None:
+        if number > self._bounded_at:
             self.bound = max(LEAST_BOUND, min(self.live, self.bound or self.live) * LATE)
             self._bounded_at = self.entered
 
@@ -214,12 +223,12 @@ class QueueTime:
         """Note that a waiting job has had its first work."""
         self._lanes[lane].begin(owner)
 
-    def withdraw(self, lane: Hashable, owner: Hashable) -> None:
-        """Note that a job waits no more, with no work done."""
-        self._lanes[lane].withdraw(owner)
+    def withdraw(self, lane: Hashable, owner: Hashable, *, late: bool = False) -> None:
+        """Note that a job waits no more with no work done: it was stopped, or its time is over."""
+        self._lanes[lane].withdraw(owner, late=late)
 
-    def leave(self, lane: Hashable, number: int, ran: Ran | None) -> None:
-        """Note that a job is over, and how it ended if it was not given up."""
+    def leave(self, lane: Hashable, number: int, ran: Ran) -> None:
+        """Note that a job is over, and how it ended."""
         self._lanes[lane].leave(number, ran)
 
     def run_s(self, lane: Hashable) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Literal
 
 from wsproc.admission import Admission, JobKey
 from wsproc.frames.client import Submit
@@ -85,7 +86,7 @@ class Book:
         """Note that a job is being stopped, and waits no more."""
         job.apply(JobEvent.STOP)
         job.stop_reason = reason
-        self._admission.withdraw(self._key(job.id))
+        self._admission.withdraw(self._key(job.id), late=reason is StopReason.DEADLINE)
 
     def end(self, job: Job, status: FinalStatus, timing: Timing, now: float) -> None:
         """Note that a job is over: its slot is free, its result is kept."""
@@ -95,8 +96,9 @@ class Book:
         self.log.end(job.id, Ended(job.request.type, status, job.digest, at=now))
         if status == "completed" and job.intake is None:
             self._learn(job, timing)
-        late = job.stop_reason is StopReason.DEADLINE
-        ran = Ran(timing.run / 1000, now, late) if late or status == "completed" else None
+        late = job.stop_reason is StopReason.DEADLINE and status != "completed"
+        how: Literal["done", "late", "stopped"] = "late" if late else "stopped"
+        ran = Ran(timing.run / 1000, now, "done" if status == "completed" else how)
         self._admission.leave(self._key(job.id), ran)
         self._remember(job.id, status)
 
