@@ -73,7 +73,7 @@ async def test_the_usual_rate_is_none_that_short_jobs_reach():
 
 
 async def test_a_submit_too_many_is_not_taken_and_its_answer_names_it():
-    """It may be sent again under the same id."""
+    """In the order of the submits, and alone; the submit may be sent again under the same id."""
     engine = FakeEngine(answers=plausible)
     async with (
         serving(engine, messages_per_s=10, message_burst=2) as server,
@@ -83,6 +83,8 @@ async def test_a_submit_too_many_is_not_taken_and_its_answer_names_it():
             await wire.send(type="generate", id=name, prompt="x")
         error = await wire.next("error")
         assert error["re"] == {"type": "generate", "id": "c"}
+        answers = [one for one in wire.frames if one["type"] in ("accepted", "rejected", "error")]
+        assert [one.get("id", "c") for one in answers] == ["a", "b", "c"]
         while error is not None:
             await asyncio.sleep(error["error"]["retry_after_ms"] / 1000)
             await wire.send(type="generate", id="c", prompt="x")

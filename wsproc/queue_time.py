@@ -6,10 +6,7 @@ ones less and less; their ratio is what one place in the queue costs, whatever e
 meanwhile, how many share a batch, whether a worker is down, and how much work is in vain. A short
 queue tells nothing: what passes then is the way to the device and back.
 
-The engine takes turns between owners, so how many are ahead of a job depends on whose it is: first
-one of each other owner who waits, and then, for each of one's own that wait already, as many as
-lately began between two of one owner. A client is not made to wait for another's thousand jobs, and
-many clients with a few jobs each are not mistaken for a queue that is served in order.
+How many are ahead of a job depends on whose it is: the engine takes turns between owners (`turns`).
 
 A job that has a timeout is to be done within it, so what counts for it is also how long its like
 takes from its first work on. And since devices that share their time between too many jobs finish
@@ -23,8 +20,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wsproc.turns import Turns
+
 REAL_QUEUE = 8
 """A queue is timed while so many jobs stand in it."""
+
+MOST_LEFT = 8
+"""And while no more than so many leave it, between two that end, with nothing done."""
 
 MEMORY_S = 4.0
 MEMORY_JOBS = 50
@@ -34,8 +36,7 @@ LEAST_S = 0.5
 """Nothing is said of a lane before its queue was timed for so long."""
 
 WEIGHT = 0.1
-"""Share of the newest in the averages: of the jobs that begin between two of one owner, and of how
-long a job takes from there."""
+"""Share of the newest in the average of how long a job takes from its first work on."""
 
 MOST_SHARE = 0.5
 """A job may be expected to use so much of its timeout: devices may slow down to half without a job
@@ -72,6 +73,7 @@ class Stopwatch:
     _seconds: float = 0.0
     _jobs: float = 0.0
     _evidence: int = 0
+    _left: int = 0
     _since: float | None = None
     _is_whole: bool = False
     """Whether it is timed since a job ended: the first that ends had a part of its time before."""
@@ -82,15 +84,18 @@ class Stopwatch:
         if self._since is None and queued >= REAL_QUEUE:
             self._since, self._is_whole = now, False
 
-    def shrunk(self, queued: int, *, left: bool) -> None:
-        """Note that a queue has become shorter; where a job `left` it for reasons of its own, what
-        passed since the last one ended tells nothing of the pace.
+    def shrunk(self, queued: int, *, left: bool = False) -> None:
+        """Note that a queue has become shorter; `left` says that a job went for reasons of its own.
+
+        Where many do so between two that end, what passed meanwhile tells nothing of the pace.
         """
-        if queued < REAL_QUEUE or left:
+        self._left += left
+        if queued < REAL_QUEUE or self._left > MOST_LEFT:
             self._since = None
 
     def ended(self, now: float) -> None:
         """Note that a job ended."""
+        self._left = 0
         if self._since is None:
             return
         if not self._is_whole:
@@ -112,62 +117,39 @@ class Stopwatch:
         return None if seconds < LEAST_S else seconds / self._jobs
 
 
-@dataclass(slots=True)
-class Owner:
-    """How many jobs of one owner wait in a lane, and which in order the last one was to begin."""
-
-    waiting: int = 0
-    last: int | None = None
-
-
 @dataclass
 class Lane:
-    """The jobs of one kind and priority: those that wait, and all that are `live`.
+    """The jobs of one kind and priority: those that wait for their turn, and all that are `live`.
 
     `run_s` is how long one takes from its first work on, on the average of the last few; `bound` is
     how many may be live for all to be in time, None while none is late.
     """
 
-    waiting: int = 0
     live: int = 0
     entered: int = 0
     run_s: float | None = None
     bound: float | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    _owners: dict[Hashable, Owner] = field(default_factory=dict)
-    _begun: int = 0
-    _turns: float | None = None
+    turns: Turns = field(default_factory=Turns)
     _bounded_at: int = 0
 
     def enter(self, name: Hashable, now: float) -> int:
         """Let a job wait, and return its number."""
-        self._owners.setdefault(name, Owner()).waiting += 1
-        self.waiting += 1
+        self.turns.enter(name)
         self.live += 1
         self.entered += 1
-        self.stopwatch.grown(self.waiting, now)
+        self.stopwatch.grown(self.turns.waiting, now)
         return self.entered
 
     def begin(self, name: Hashable) -> None:
         """Let a job leave because its work began."""
-        self._begun += 1
-        owner = self._owners[name]
-        if owner.last is not None:
-            self._turns = _averaged(self._turns, self._begun - owner.last)
-        owner.last = self._begun
-        self._dequeue(name, left=False)
+        self.turns.begin(name)
+        self.stopwatch.shrunk(self.turns.waiting)
 
     def withdraw(self, name: Hashable, *, late: bool) -> None:
         """Let a job leave with no work done: it was stopped, or its time is over."""
-        self._dequeue(name, left=not late)
-
-    def _dequeue(self, name: Hashable, *, left: bool) -> None:
-        owner = self._owners[name]
-        owner.waiting -= 1
-        if not owner.waiting:
-            del self._owners[name]
-        self.waiting -= 1
-        self.stopwatch.shrunk(self.waiting, left=left)
+        self.turns.leave(name)
+        self.stopwatch.shrunk(self.turns.waiting, left=not late)
 
     def leave(self, number: int, ran: Ran) -> None:
         """Let a job go, and learn from it."""
@@ -193,13 +175,6 @@ class Lane:
             if self.bound > 2 * self.live + REAL_QUEUE:  # far from what there is: no bound
                 self.bound = None
 
-    def ahead(self, name: Hashable) -> float:
-        """Return about how many jobs begin before a new one of an owner would."""
-        owner = self._owners.get(name)
-        others = len(self._owners) - (owner is not None)
-        turns = others + 1 if self._turns is None else self._turns
-        return others + (owner.waiting * turns if owner else 0.0)
-
 
 def _averaged(known: float | None, new: float) -> float:
     return new if known is None else known + WEIGHT * (new - known)
@@ -212,7 +187,8 @@ class QueueTime:
         self._lanes: dict[Hashable, Lane] = {}
 
     def __repr__(self) -> str:
-        waiting = {name: lane.waiting for name, lane in self._lanes.items() if lane.waiting}
+        lanes = self._lanes.items()
+        waiting = {name: lane.turns.waiting for name, lane in lanes if lane.turns.waiting}
         return f"<QueueTime {waiting}>"
 
     def enter(self, lane: Hashable, owner: Hashable, now: float) -> int:
@@ -253,4 +229,4 @@ class QueueTime:
     def expect(self, lane: Hashable, owner: Hashable, now: float) -> float | None:
         """Return how many seconds a new job would wait; None where too little is known."""
         each = self.seconds_a_job(lane, now)
-        return None if each is None else each * self._lanes[lane].ahead(owner)
+        return None if each is None else each * self._lanes[lane].turns.ahead(owner)

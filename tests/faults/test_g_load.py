@@ -89,7 +89,7 @@ SMALL: dict[str, Callable[[], Coroutine[Any, Any, Row]]] = {
     "D7": lambda: messages.fuzzed(2000),
     "E2": lambda: workers.killed(2),
     "G1": lambda: load.lag(5, 4, 1),
-    "G4": lambda: load.overload(5, 2),
+    "G4": lambda: load.overload(5, 2, weight=1),
     "G5": lambda: load.fairness(100, 5, 5),
     "G6": lambda: load.mixed(6, 3),
 }

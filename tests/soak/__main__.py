@@ -50,7 +50,8 @@ ROWS: list[tuple[str, float, list[Run]]] = [
     ("F2", 30, [lambda: shutdown.under_load(500, 5)]),
     ("F3", 60, [lambda: shutdown.rolling(5, 20)]),
     ("G1", 30, [lambda: load.lag(50, 16, 10)]),
-    ("G4", 90, [lambda: load.overload(10, 30)]),
+    ("G4", 90, [lambda: load.overload(10, 30, load.SENTENCES)]),
+    ("G4", 90, [lambda: load.overload(10, 30, 1)]),
     ("G5", 30, [lambda: load.fairness(1000, 20, 50)]),
     ("G6", 240, [lambda: load.mixed(180, 20)]),
 ]

@@ -68,15 +68,17 @@ async def lag(clients: int, in_flight: int, seconds: float) -> Row:
     return row
 
 
-async def overload(times: float, seconds: float, max_queue_s: float = 2.0) -> Row:
-    """Row G4: an open loop at so many times what the device can do."""
+async def overload(times: float, seconds: float, weight: int, max_queue_s: float = 2.0) -> Row:
+    """Row G4: an open loop at so many times what the device can do, of jobs of so many tokens: as
+    many as a turn has, or so few that one owner's bunch of jobs fits into it.
+    """
     row = Row(
         "G4",
-        f"{times:.0f} times the capacity for {seconds:.0f} s, open loop",
+        f"{times:.0f} times the capacity for {seconds:.0f} s, open loop, jobs of {weight} tokens",
         f"goodput >= 80 % of capacity; refused within 50 ms (p99); served jobs waited <="
-        f" {max_queue_s:.0f} s",
+        f" {max_queue_s * 1.5:.0f} s (p99)",
     )
-    device = {"sentiment": {"rows": 4, "step_s": 0.04, "weight": SENTENCES}}
+    device = {"sentiment": {"rows": 4, "step_s": 0.04, "weight": weight}}
     async with served(options=device, settings={"max_queue_s": max_queue_s}) as server:
         clients = [await Client.connected(server.port) for _ in range(16)]
         before = await closed_loop(clients, [JOB], seconds / 2)
@@ -100,7 +102,7 @@ async def overload(times: float, seconds: float, max_queue_s: float = 2.0) -> Ro
     }
     row.in_time(over.rate >= 0.8 * capacity, f"goodput {over.rate / capacity:.2f} of capacity")
     row.in_time(refused < 0.05, f"refused after {1000 * refused:.0f} ms")
-    row.in_time(waited <= max_queue_s * 1.1, f"waited {waited:.1f} s")
+    row.in_time(waited <= max_queue_s * 1.5, f"waited {waited:.1f} s")
     return row
 
 
