@@ -80,7 +80,7 @@ class Owner:
 
 
 class Turns:
-    """Who waits for a turn."""
+    """Who waits for a turn, `waiting` in all; `margin` as told above."""
 
     def __init__(self) -> None:
         self.waiting = 0
