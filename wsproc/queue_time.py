@@ -32,8 +32,9 @@ MEMORY_S = 4.0
 MEMORY_JOBS = 50
 """What is older than so many seconds, and than so many jobs, counts little."""
 
-LEAST_S = 0.5
-"""Nothing is said of a lane before its queue was timed for so long."""
+LEAST_S = 0.2
+"""Nothing is said of a lane before its queue was timed for so long. Until then all are taken: at
+ten times the load two seconds of work."""
 
 WEIGHT = 0.1
 """Share of the newest in the average of how long a job takes from its first work on."""
