@@ -167,9 +167,9 @@ export class Client extends TypedEventTarget<ClientEventMap> {
     const text = JSON.stringify(frame);
     const job = new Job<R, E>(id, task, textsOf(given), this.#desk);
     const refusal = this.#refusal(id, text);
-    if (this.#keeper.over) job.fail(this.#keeper.over.error);
-    else if (signal?.aborted) job.fail(signal.reason);
-    else if (refusal) job.fail(refusal);
+    const aborted = signal?.aborted ? { error: signal.reason } : null;
+    const failed = this.#keeper.over ?? aborted ?? (refusal && { error: refusal });
+    if (failed) void takeTurn().then(() => job.fail(failed.error));
     else {
       this.#ledger.submit(job, frame);
       if (signal) job.stopOn(signal);
@@ -239,7 +239,7 @@ export class Client extends TypedEventTarget<ClientEventMap> {
 
   readonly #ask: Ask = <A extends Reply | Pong>(frame: Control, options?: AskOptions<A>) => {
     const { over } = this.#keeper;
-    if (over) return optional(Promise.reject<A>(over.error));
+    if (over) return optional(takeTurn().then(() => Promise.reject<A>(over.error)));
     const answer = this.#ledger.replies.expect<A>(frame, options);
     this.#keeper.send(frame);
     return answer;
@@ -299,6 +299,14 @@ function dialerOf(url: string, options: ConnectOptions): Dialer {
 function textsOf({ text, texts }: Record<string, unknown>): string[] {
   const given = Array.isArray(texts) ? texts : [text];
   return given.map((one) => (typeof one === "string" ? one : ""));
+}
+
+/**
+ * Wait before something fails without a server's word. A loop that tries again and again would leave
+ * its page no turn, not even for the timer or the click that is to end it.
+ */
+function takeTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** Return a promise that nobody has to wait for. */

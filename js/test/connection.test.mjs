@@ -202,6 +202,23 @@ test("a server that does not answer the close is left after two seconds", {
   server.close();
 });
 
+test("what fails without a server leaves others their turn", () =>
+  scripted(async ({ client }) => {
+    await client.close();
+    const tries = [
+      () => client.generate({ prompt: "Once" }).result,
+      () => client.generate({ prompt: "Once", id: "no such id" }).result,
+      () => client.ping(),
+    ];
+    for (const again of tries) {
+      let over = false;
+      setTimeout(() => {
+        over = true;
+      });
+      while (!over) await assert.rejects(again());
+    }
+  }));
+
 test("an abort later closes the client with the signal's reason", async () => {
   const controller = new AbortController();
   await scripted(

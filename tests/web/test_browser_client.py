@@ -259,6 +259,41 @@ async def test_a_restarted_server_runs_the_job_again_and_the_page_sees_one(open_
     assert statuses == ["started", "token", "token", "completed"]
 
 
+async def test_restarts_under_load_lose_no_job(open_page):
+    """Jobs that are submitted all the while end as they should, whichever server runs them.
+
+    They are so many and not more, with pauses: the browser tells the test of every frame, and what
+    the test asks is answered behind all of those.
+    """
+    script = """() => {
+      window.ends = {};
+      window.count = 0;
+      const rest = () => new Promise((resolve) => setTimeout(resolve, 15));
+      const work = async () => {
+        for (let job = 0; job < 80; job++) {
+          const { result } = client.generate({ prompt: "Hi", max_tokens: 3 });
+          const end = await result.then(({ text }) => text, ({ name }) => name);
+          ends[end] = (ends[end] ?? 0) + 1;
+          count += 1;
+          await rest();
+        }
+      };
+      window.working = Promise.all(Array.from({ length: 8 }, work));
+    }"""
+    port = 0
+    for restart in range(4):
+        async with serving(FakeEngine(answers=plausible), port=port, drain_s=0.1) as server:
+            if restart == 0:
+                page = await started(open_page, server.port)
+                await page.evaluate(script)
+                port = server.port
+            await until(page, f"count > {100 * (restart + 1)}")
+            if restart == 3:
+                await page.evaluate("working")
+    assert await page.evaluate("ends") == {" word0 word1 word2": 640}
+    assert len([one for one in await page.evaluate("states") if one[0] == "reconnecting"]) >= 3
+
+
 # --- what people are shown ------------------------------------------------------------------------
 
 

@@ -1848,9 +1848,9 @@ class Client extends TypedEventTarget {
     const text = JSON.stringify(frame);
     const job = new Job(id, task, textsOf(given), this.#desk);
     const refusal = this.#refusal(id, text);
-    if (this.#keeper.over) job.fail(this.#keeper.over.error);
-    else if (signal?.aborted) job.fail(signal.reason);
-    else if (refusal) job.fail(refusal);
+    const aborted = signal?.aborted ? { error: signal.reason } : null;
+    const failed = this.#keeper.over ?? aborted ?? (refusal && { error: refusal });
+    if (failed) void takeTurn().then(() => job.fail(failed.error));
     else {
       this.#ledger.submit(job, frame);
       if (signal) job.stopOn(signal);
@@ -1908,7 +1908,7 @@ class Client extends TypedEventTarget {
   };
   #ask = (frame, options) => {
     const { over } = this.#keeper;
-    if (over) return optional(Promise.reject(over.error));
+    if (over) return optional(takeTurn().then(() => Promise.reject(over.error)));
     const answer = this.#ledger.replies.expect(frame, options);
     this.#keeper.send(frame);
     return answer;
@@ -1964,6 +1964,13 @@ function dialerOf(url, options) {
 function textsOf({ text, texts }) {
   const given = Array.isArray(texts) ? texts : [text];
   return given.map((one) => (typeof one === "string" ? one : ""));
+}
+/**
+ * Wait before something fails without a server's word. A loop that tries again and again would leave
+ * its page no turn, not even for the timer or the click that is to end it.
+ */
+function takeTurn() {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 /** Return a promise that nobody has to wait for. */
 function optional(promise) {
