@@ -8,6 +8,7 @@ from websockets.asyncio.client import connect
 from tests.fakes import FakeEngine, serving
 from tests.raw import CLOSE, PING, packed, raw
 from tests.wire import Wire, until
+from wsproc.guarded import NOT_READ
 from wsproc.server import Server
 
 
@@ -44,6 +45,47 @@ async def test_who_answers_pings_stays(monkeypatch: pytest.MonkeyPatch):
         wire = Wire(socket)
         await wire.send(type="ping", n=1)
         await wire.next("pong", n=1)
+
+
+BODY = b"POST /process-stream HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "allow"),
+    [
+        (BODY + b"Content-Length: 11\r\n\r\n" + b'{"text":""}', 405, "GET, HEAD"),
+        (BODY + b"Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n", 405, "GET, HEAD"),
+        (BODY + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 405, "GET, HEAD"),
+        (b"PRI * HTTP/2.0\r\n\r\n", 400, None),
+        (b"hello\r\n", 400, None),
+    ],
+)
+async def test_a_request_that_cannot_be_read_is_answered(
+    request_: bytes, status: int, allow: str | None
+):
+    """One sentence says what this port takes; the connection ends behind it."""
+    async with serving(FakeEngine()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request_)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        assert first.startswith(f"HTTP/1.1 {status} ")
+        assert (headers.get("Allow"), headers["Connection"]) == (allow, "close")
+        assert body.decode() == NOT_READ
+        assert int(headers["Content-Length"]) == len(body)
+        writer.close()
+        await until(lambda: len(server.gate) == 0)
+
+
+async def test_who_asked_nothing_is_answered_nothing():
+    """One that hangs up in the middle of a request."""
+    async with serving(FakeEngine()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(BODY)
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
 
 
 async def _sockets(server: Server):

@@ -1,5 +1,5 @@
 """A WebSocket that is counted in and out at the gate, whose control frames are bounded, and that
-waits for no goodbye of a peer that is gone.
+waits for no goodbye of a peer that is gone. A request that cannot be read is answered.
 
 The library answers pings by itself, as they are parsed and whether or not the peer reads: who sends
 them without reading fills the memory of the server. So they have a bucket, and who empties it is
@@ -13,13 +13,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import TooManyFragments
+from websockets.exceptions import InvalidMessage, TooManyFragments
 from websockets.frames import CloseCode as LibraryCode
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
 from websockets.protocol import Event
+from websockets.server import ServerProtocol
 
 from wsproc.frames.errors import CloseCode
 from wsproc.gate import Gate, Welcome
@@ -95,6 +98,20 @@ class GuardedSocket(ServerConnection):
         if isinstance(exc, TooManyFragments):
             self.transport.resume_reading()
 
+    def send_data(self) -> None:
+        """Send what is to be sent, and before the end of a request that cannot be read, why: the
+        library reads no body, and would leave `curl -d` without a word.
+        """
+        if self.response is None and self._is_unreadable():
+            self.response = _refusal(self.protocol)
+            self.transport.write(self.response.serialize())
+        super().send_data()
+
+    def _is_unreadable(self) -> bool:
+        """Whether there was a request that the parser gave up, and not only its beginning."""
+        error = self.protocol.handshake_exc
+        return isinstance(error, InvalidMessage) and not isinstance(error.__cause__, EOFError)
+
     def _was_not_asked_for(self, frame: Frame) -> bool:
         """Whether a frame is a ping, or a pong that answers none of ours."""
         if frame.opcode is Opcode.PONG:
@@ -115,6 +132,23 @@ class GuardedSocket(ServerConnection):
         self.protocol.fail(code, reason)
         self.send_data()
         self.loop.call_later(PARTING_S, self.transport.abort)
+
+
+NOT_READ = (
+    "this port takes WebSocket handshakes, and GET without a body;"
+    " jobs over plain HTTP have a port of their own: wsproc serve --http-port\n"
+)
+
+
+def _refusal(protocol: ServerProtocol) -> Response:
+    """Return the answer to a request that the parser gave up, most often for its body."""
+    cause = None if protocol.handshake_exc is None else protocol.handshake_exc.__cause__
+    has_body = isinstance(cause, NotImplementedError) or "body" in str(cause)
+    status = HTTPStatus.METHOD_NOT_ALLOWED if has_body else HTTPStatus.BAD_REQUEST
+    response = protocol.reject(status, NOT_READ)
+    if has_body:
+        response.headers["Allow"] = "GET, HEAD"
+    return response
 
 
 def guarded_by(gate: Gate, kind: type[GuardedSocket] = GuardedSocket) -> type[ServerConnection]:

@@ -42,7 +42,8 @@ class Site:
             known = ", ".join(name for name in _ROUTES if not name.startswith("/console/"))
             return _text(HTTPStatus.NOT_FOUND, f"nothing here; there are {known}\n")
         if method not in ("GET", "HEAD"):
-            return _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here\n")
+            words = "only GET is answered here\n"
+            return _text(HTTPStatus.METHOD_NOT_ALLOWED, words, Allow="GET, HEAD")
         return route(self)
 
     def _health(self) -> Response:
@@ -103,8 +104,8 @@ def _verdict(word: str, verdict: Verdict) -> Response:
     return _response(HTTPStatus(status), "application/json", body)
 
 
-def _text(status: HTTPStatus, text: str) -> Response:
-    return _response(status, "text/plain; charset=utf-8", text.encode())
+def _text(status: HTTPStatus, text: str, **more: str) -> Response:
+    return _response(status, "text/plain; charset=utf-8", text.encode(), **more)
 
 
 def _response(status: HTTPStatus, kind: str, body: bytes, **more: str) -> Response:
