@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from wsproc.engine.call import Call
-from wsproc.engine.fair_queue import QUANTUM, FairQueue, Ticket
+from wsproc.engine.fair_queue import LEAST_COST, QUANTUM, FairQueue, Ticket
 
 IDS = itertools.count(1)
 
@@ -113,13 +113,13 @@ def test_the_oldest_is_among_the_owners_first_tickets():
     st.integers(20, 60),
 )
 def test_owners_that_always_wait_get_equal_tokens(weights: list[int], turns: int):
-    """Up to a ticket and a quantum, whatever their tickets weigh."""
+    """Up to a ticket and a quantum, whatever their tickets weigh; the lightest cost more."""
     queue = queue_of(*(tickets(str(n), 5000, weight) for n, weight in enumerate(weights)))
     spent = dict.fromkeys(map(str, range(len(weights))), 0)
     while min(spent.values()) < turns * QUANTUM:
         ticket = queue.head()
         queue.take(ticket)
-        spent[ticket.call.owner] += ticket.weight
+        spent[ticket.call.owner] += max(LEAST_COST, ticket.weight)
     assert max(spent.values()) - min(spent.values()) <= 2 * (max(weights) + QUANTUM)
 
 

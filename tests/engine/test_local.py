@@ -21,6 +21,14 @@ def test_threads_of_a_worker_sleep_while_they_wait(monkeypatch: pytest.MonkeyPat
     assert _environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
+def test_a_worker_keeps_the_memory_of_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that are given back come back as zeros, which takes as long as the work itself."""
+    monkeypatch.delenv("MALLOC_TOP_PAD_", raising=False)
+    assert int(_environment(1)["MALLOC_TOP_PAD_"]) > 1 << 20
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "0")
+    assert _environment(1)["MALLOC_TOP_PAD_"] == "0"
+
+
 def test_the_settings_of_the_server_stay_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker computes; it has no use for a secret of the server's."""
     monkeypatch.setenv("WSPROC_AUTH__TOKENS__ADA", "s3cret")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from wsproc.engine.call import Call
-from wsproc.engine.fair_queue import QUANTUM, Ticket
+from wsproc.engine.fair_queue import LEAST_COST, QUANTUM, Ticket
 from wsproc.engine.scheduler import AGING_S, Scheduler, Step
 from wsproc.engine.stages.stage import StepBudget
 
@@ -124,6 +124,20 @@ def test_owners_take_turns_inside_a_priority():
         served += owners(step)
         finish_all(scheduler, step)
     assert "one" in served[:2]
+
+
+def test_many_light_tickets_are_no_long_turn():
+    """A ticket takes a row of a step however light it is, so it costs a few tokens at least."""
+    scheduler = one_stage(rows=1)
+    for name in ("many", "others"):
+        add(scheduler, call(100, owner=name), weight=1)
+    served = []
+    for _ in range(100):
+        step = scheduler.next_step(0.0)
+        served += owners(step)
+        finish_all(scheduler, step)
+    turns = [len(list(turn)) for _, turn in itertools.groupby(served)]
+    assert max(turns) <= QUANTUM // LEAST_COST
 
 
 def test_a_newcomer_beside_many_long_jobs_is_in_the_next_step():

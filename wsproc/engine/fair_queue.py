@@ -21,6 +21,11 @@ from wsproc.engine.call import Call, Item
 QUANTUM = 64
 """Tokens that an owner may spend in one turn: about one chunk of 200 characters."""
 
+LEAST_COST = 4
+"""What a ticket costs its owner however light it is: it takes a row of a step, and many in a row
+would make the turns of the others rare.
+"""
+
 
 @dataclass(eq=False, slots=True)
 class Ticket:
@@ -99,7 +104,7 @@ class FairQueue:
         name = ticket.call.owner
         owner = self._new.get(name) or self._old[name]
         owner.tickets.popleft()
-        owner.credit -= ticket.weight
+        owner.credit -= max(LEAST_COST, ticket.weight)
         self._left([ticket])
 
     def drop(self, tickets: set[Ticket]) -> None:

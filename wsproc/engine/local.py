@@ -17,6 +17,19 @@ from wsproc.engine.ledger import Death
 from wsproc.engine.messages import Load, Message, Unpacker, pack
 from wsproc.engine.recorder import FlightRecorder
 
+_MIB = 1 << 20
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * _MIB),
+    "MALLOC_TRIM_THRESHOLD_": str(512 * _MIB),
+    "MALLOC_TOP_PAD_": str(64 * _MIB),
+}
+"""What makes glibc keep the memory of a step's tensors for the next step's.
+
+By itself it gives it back and gets it again page by page, each page set to zero anew. The embedded
+classifier's pass over 1,200 tokens took 11.4 ms so, and takes 7.4 ms with this (one thread of an
+AMD EPYC); a step of mixed lengths took 13.8 and takes 12.5. 32 MiB is the most that glibc allows.
+"""
+
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
 """Signals that a process does not send itself by a defect."""
 
@@ -148,7 +161,7 @@ def _spawn(link: int, lifeline: int, recorder: int, threads: int) -> subprocess.
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Return the child's environment: our import path, and what is read at import of threads.
+    """Return the child's environment: our import path, and how it uses memory and threads.
 
     Threads that spin while they wait for each other stand still for as long as another process has
     the core of one of them, so they sleep instead, unless the user says otherwise. Measured on two
@@ -164,7 +177,7 @@ def _environment(threads: int) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
     }
     given = {name: value for name, value in os.environ.items() if not name.startswith("WSPROC_")}
-    return {"OMP_WAIT_POLICY": "PASSIVE", **given, **own}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **_ALLOCATOR, **given, **own}
 
 
 def _be_nice(pid: int, niceness: int) -> None:

@@ -19,6 +19,8 @@ def merge(*generators: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
 
     Closing the merged generator closes all of them and waits for that.
     """
+    if len(generators) == 1:
+        return generators[0]
     return _Merge[T]().run(*generators)
 
 
