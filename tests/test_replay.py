@@ -132,6 +132,33 @@ def test_the_oldest_frames_of_all_jobs_are_dropped_first():
     assert log.size <= log.limit
 
 
+def test_frames_of_ended_jobs_go_before_those_of_live_ones():
+    """The `done` tells all of them once more, and a live job's are missed; so older ones stay."""
+    log = ReplayLog(limit=JOB_COST + 400 + 10 * (FRAME_COST + 60))
+    said(log, "live", *"012345")
+    said(log, "b", *"0123456789")
+    done = ended(log, "b")
+    said(log, "live", "6", "7", "8")
+    assert numbers(log, "live", 0) == list(range(1, 10))
+    assert numbers(log, "b", 0) is None
+    assert log.done("b").message == done
+    said(log, "live", *"0123456789")
+    assert numbers(log, "live", 0) is None
+    assert log.done("b").message == done
+
+
+def test_of_all_sessions_those_of_ended_jobs_go_first_as_well():
+    """Also where the ended job is of a session that was busy later."""
+    budget = ReplayBudget(limit=JOB_COST + 400 + 20 * (FRAME_COST + 60))
+    silent, busy = ReplayLog(budget=budget), ReplayLog(budget=budget)
+    said(silent, "live", *"0123456789")
+    said(busy, "b", *"0123456789")
+    ended(busy, "b")
+    said(busy, "c", *"012345")
+    assert numbers(silent, "live", 0) == list(range(1, 11))
+    assert numbers(busy, "b", 0) is None
+
+
 def test_the_ends_outlive_the_frames():
     """A `done` has everything; who missed frames gets it in their place."""
     log = ReplayLog(limit=JOB_COST + 10 * FRAME_COST)

@@ -5,15 +5,16 @@
 - Of each job the frames are kept, while it lives and until its result is forgotten; a session's
   frames are bounded in bytes, and so are those of all sessions together.
 - Over a bound something is lost, in this order, the oldest first, of several sessions that of the
-  one that was silent for longest: frames before `done`; ended jobs whose `done` was sent; results
-  that nobody was there for, whose `done` says so from then on (`output_overflow`); these as well.
+  one that was silent for longest: frames before a `done`, which has everything; frames of live
+  jobs, which a snapshot stands for; ended jobs whose `done` was sent; results that nobody was there
+  for, whose `done` says so from then on (`output_overflow`); these as well.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -194,9 +195,16 @@ class ReplayLog:
         self.limit = 0
         self._settle()
 
+    def drop_told(self, most: int) -> None:
+        """Drop the oldest frames of the jobs whose `done` tells all of it once more."""
+        self._drop_frames(most, [log for log in self._jobs.values() if log.done is not None])
+
     def drop_frames(self, most: int) -> None:
         """Drop the oldest frames of all jobs, but no `done`."""
-        oldest = [(log.frames[0][0], log) for log in self._jobs.values() if log.frames]
+        self._drop_frames(most, self._jobs.values())
+
+    def _drop_frames(self, most: int, logs: Iterable[_JobLog]) -> None:
+        oldest = [(log.frames[0][0], log) for log in logs if log.frames]
         heapq.heapify(oldest)
         while self.size > most and oldest:
             _, log = heapq.heappop(oldest)
@@ -257,6 +265,7 @@ class ReplayLog:
 Step = Callable[[ReplayLog, int], None]
 
 STEPS: tuple[Step, ...] = (
+    ReplayLog.drop_told,
     ReplayLog.drop_frames,
     ReplayLog.drop_sent,
     ReplayLog.empty,
@@ -307,4 +316,4 @@ def _overflowed(done: bytes) -> bytes:
 
 def _goal(step: Step, limit: int) -> int:
     """Return how far to go: with frames an eighth further, so that not every frame has to."""
-    return limit - limit // 8 if step is ReplayLog.drop_frames else limit
+    return limit - limit // 8 if step in (ReplayLog.drop_told, ReplayLog.drop_frames) else limit
