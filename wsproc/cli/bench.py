@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import typer
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wsproc.cli.flags import DEFAULT_URL, AccessToken, Device, Local, Models, Url
+from wsproc.cli.inputs import example_article
 from wsproc.cli.link import Target, drive, local_config, server_at
 from wsproc.cli.load import Work, run_load
 from wsproc.cli.terminal import err, out
@@ -74,7 +74,7 @@ async def _bench(target: Target, work: Work, clients: int, seconds: float) -> di
 
 def _text(characters: int) -> str:
     """Return so much of the example article, again and again."""
-    article = files("wsproc.cli").joinpath("article.txt").read_text(encoding="utf-8").strip() + "\n"
+    article = example_article().strip() + "\n"
     return (article * (characters // len(article) + 1))[:characters]
 
 

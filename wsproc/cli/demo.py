@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from typing import Annotated
 
 import typer
@@ -20,7 +19,7 @@ from wsproc.cli import results
 from wsproc.cli.describe import colour, title, words
 from wsproc.cli.exits import ExitCode
 from wsproc.cli.flags import Device, Models
-from wsproc.cli.inputs import read_text
+from wsproc.cli.inputs import example_article, read_text
 from wsproc.cli.link import drive
 from wsproc.cli.panel import SAMPLE_JOB, browser_address, wscat_command
 from wsproc.cli.terminal import out, printable
@@ -42,12 +41,8 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Start a server, run an article through it, watch every frame, cancel a generation."""
-    article = _article() if file is None else read_text(file)
+    article = example_article() if file is None else read_text(file)
     drive(_demo(article, models, device))
-
-
-def _article() -> str:
-    return files("wsproc").joinpath("cli", "article.txt").read_text(encoding="utf-8")
 
 
 async def _demo(article: str, models: str, device: str) -> None:

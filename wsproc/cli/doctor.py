@@ -21,6 +21,7 @@ from rich.text import Text
 
 from wsproc.cli.cards import read_card
 from wsproc.cli.flags import DEFAULT_URL, Url
+from wsproc.cli.open_files import most_files
 from wsproc.cli.terminal import out, printable
 from wsproc.engine.models.source import PRESETS, STAGES
 
@@ -34,7 +35,6 @@ _EXTRAS = {
     "jwt": ("jwt", "tokens that somebody else signs (JWT)"),
     "otel": ("opentelemetry.sdk", "a span a job (OpenTelemetry)"),
 }
-_OLDEST_PYTHON = (3, 11)
 _FEW_FILES = 4096
 _EXAMINE_S = 120.0
 _ASK_S = 2.0
@@ -94,11 +94,7 @@ def _show(findings: list[Finding]) -> None:
 
 
 def _installation() -> Iterator[Finding]:
-    here = f"{platform.python_version()} at {sys.executable}"
-    if sys.version_info < _OLDEST_PYTHON:
-        yield Finding("missing", "python", here, "wsproc needs Python 3.11 or newer")
-    else:
-        yield Finding("ok", "python", here)
+    yield Finding("ok", "python", f"{platform.python_version()} at {sys.executable}")
     yield Finding("ok", "wsproc", version("wsproc"))
     found = {name: _version(name) for name in _NEEDED}
     present = ", ".join(f"{name} {number}" for name, number in found.items() if number)
@@ -226,21 +222,20 @@ def _importable(module: str) -> bool:
 
 
 def _around(url: str) -> Iterator[Finding]:
-    yield from _open_files()
+    yield _open_files()
     yield _server(url)
 
 
-def _open_files() -> Iterator[Finding]:
-    try:
-        from resource import RLIMIT_NOFILE, getrlimit
-    except ImportError:  # not on Windows
-        return
-    soft, _ = getrlimit(RLIMIT_NOFILE)
-    words = f"{soft} may be open at once, one a connection"
-    if soft < _FEW_FILES:
-        yield Finding("note", "open files", words, "ulimit -n 65536 before wsproc serve")
-    else:
-        yield Finding("ok", "open files", words)
+def _open_files() -> Finding:
+    """Look at the limit that a server can raise its own to, which it does by itself."""
+    most = most_files()
+    if most is None:
+        return Finding("ok", "open files", "no limit")
+    words = f"{most} may be open at once, one a connection"
+    if most < _FEW_FILES:
+        mend = "raise the hard limit: ulimit -Hn 65536 as root, LimitNOFILE= for systemd"
+        return Finding("note", "open files", words, mend)
+    return Finding("ok", "open files", words)
 
 
 def _server(url: str) -> Finding:

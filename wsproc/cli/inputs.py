@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def read_text(file: str) -> str:
         fail(f"{file} is not UTF-8 text", ExitCode.USAGE)
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}", ExitCode.USAGE)
+
+
+def example_article() -> str:
+    """Return the article that ships with the command line; it is invented."""
+    return files("wsproc").joinpath("cli", "article.txt").read_text(encoding="utf-8")
 
 
 def read_prompt(prompt: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from wsproc.cli.inputs import Source
 from wsproc.cli.interrupt import Interrupts
 from wsproc.cli.terminal import err, out, printable
 from wsproc.client import Client, Ended, Job, JobRejected
-from wsproc.client.mapping import BUSY, RETRY_AFTER_MS
+from wsproc.client.mapping import Mapper
 from wsproc.frames.server import Completed, JobFrame, SentimentProgress
 
 _WIDTH = 40
@@ -63,9 +64,9 @@ async def run_many(
     Returns how many did not complete, and whether Ctrl-C was why. A text that fails or is rejected
     does not keep the others from running.
     """
-    stop = Stop(client)
+    stop, mapper = Stop(client), Mapper(client, "process", options)
     with _progress(json) as progress, Interrupts(stop):
-        console = progress.console if progress.console.file is out().file else out()
+        console = progress.console if progress.console.file is sys.stdout else out()
         report = Report(_teller(sources, console, json=json))
         total = progress.add_task("all", total=len(sources), note="")
         waiting = iter(enumerate(sources))
@@ -74,7 +75,7 @@ async def run_many(
             for place, source in waiting:
                 if stop.asked:
                     return
-                end = await _one(client, source, options, progress, json=json)
+                end = await _one(mapper, source, progress, json=json)
                 report.take(place, end)
                 progress.advance(total)
 
@@ -88,12 +89,12 @@ async def run_many(
 
 
 async def _one(
-    client: Client, source: Source, options: Mapping[str, Any], progress: Progress, *, json: bool
+    mapper: Mapper, source: Source, progress: Progress, *, json: bool
 ) -> Ended | JobRejected:
     """Run one text to its end."""
     with _Bar(progress, source.name) as bar:
         try:
-            job = await _submitted(client, source.text, options)
+            job: Job = await mapper.submit(source.text)
         except JobRejected as rejected:
             return rejected
         async for event in job:
@@ -103,21 +104,10 @@ async def _one(
         return await job.wait()
 
 
-async def _submitted(client: Client, text: str, options: Mapping[str, Any]) -> Job:
-    """Submit a text; a server that is busy is asked again when it says."""
-    while True:
-        try:
-            return await client.process(text, **options)
-        except JobRejected as rejected:
-            if rejected.code not in BUSY:
-                raise
-            await asyncio.sleep((rejected.retry_after_ms or RETRY_AFTER_MS) / 1000)
-
-
 def _print_frame(name: str, frame: JobFrame) -> None:
     line = {"file": name, **frame.model_dump(mode="json", exclude_unset=True)}
-    out().file.write(orjson.dumps(line).decode() + "\n")
-    out().file.flush()
+    sys.stdout.write(orjson.dumps(line).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _teller(

@@ -102,20 +102,22 @@ class Mapper:
 
     async def run(self, given: MapInput) -> Any:
         """Return the result of one input; raise what its job raises."""
+        return await (await self.submit(given)).result()
+
+    async def submit(self, given: MapInput) -> Any:
+        """Return the job of one input, once it is accepted; raise what its submit raises."""
         fields = self._fields(given)
         loop = asyncio.get_running_loop()
         patience_ends = loop.time() + PATIENCE_S
         while True:
             await self._wait_for_leave()
             try:
-                job = await self._client.submit(self._task, **fields)
+                return await self._client.submit(self._task, **fields)
             except JobRejected as rejected:
                 if rejected.code not in BUSY or loop.time() > patience_ends:
                     raise
                 pause_ms = rejected.retry_after_ms or RETRY_AFTER_MS
                 self._not_before = max(self._not_before, loop.time() + pause_ms / 1000)
-            else:
-                return await job.result()
 
     async def _wait_for_leave(self) -> None:
         """Wait as long as the server asked anyone of this map to; not all to the same moment."""

@@ -1,8 +1,8 @@
-"""Frames that answer a bad frame, or one that is not acted upon."""
+"""Frames that answer a bad frame, or one that has no place here."""
 
 from __future__ import annotations
 
-from wsproc.frames.client import Auth, ClientFrame
+from wsproc.frames.client import ClientFrame
 from wsproc.frames.errors import ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import Error, Regarding, Rejected
 
@@ -23,9 +23,6 @@ def refused(frame: ClientFrame, message: str, path: str = "type") -> Error:
     return complaint(error_info(ErrorCode.BAD_FRAME, message, path=path), Regarding(**named))
 
 
-def not_offered(frame: ClientFrame) -> Error:
-    """Answer a frame of the protocol that this server does not act upon yet."""
-    messages: dict[type[ClientFrame], str] = {
-        Auth: "auth has no place here: no token is asked for, or one was given already",
-    }
-    return refused(frame, messages[type(frame)])
+def misplaced_auth(frame: ClientFrame) -> Error:
+    """Answer a token that nobody waits for; the entrance takes those that it asked for."""
+    return refused(frame, "auth has no place here: no token is asked for, or one was given already")

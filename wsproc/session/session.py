@@ -30,7 +30,7 @@ from wsproc.outbox import Outbox
 from wsproc.protocol import BadFrame, decode, peek
 from wsproc.replay import Fresh, ReplayLog
 from wsproc.session.actions import Action, Close, Feed, Start, Stop, TakeUp
-from wsproc.session.answers import complaint, not_offered, refused, rejected
+from wsproc.session.answers import complaint, misplaced_auth, refused, rejected
 from wsproc.session.delivery import Delivery
 from wsproc.session.endings import meta_of
 from wsproc.session.feeds import feed, too_late
@@ -128,7 +128,7 @@ class Session(Delivery):
                 n = frame.model_dump(include={"n"}, exclude_unset=True)
                 self.outbox.answer(Pong.model_validate(n))
             case _:
-                self.outbox.answer(not_offered(frame))
+                self.outbox.answer(misplaced_auth(frame))
         return []
 
     def _refuse(self, bad: BadFrame) -> list[Close]:

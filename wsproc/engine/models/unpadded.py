@@ -19,9 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.masking_utils import sdpa_mask
+
+from wsproc.engine.models.attention import use_attention
 
 NAME = "wsproc_unpadded"
 
@@ -49,11 +51,7 @@ class Unpadded:
         # RoBERTa's family counts positions from behind the padding's own, BERT's from 0.
         counts = hasattr(embeddings, "create_position_ids_from_input_ids")
         self._first = int(model.config.pad_token_id or 0) + 1 if counts else 0
-        AttentionInterface.register(NAME, _attend)
-        AttentionMaskInterface.register(NAME, _mask)
-        model.set_attn_implementation(NAME)
-        if model.config._attn_implementation != NAME:
-            raise ValueError(f"{type(model).__name__} has an attention of its own")
+        use_attention(model, NAME, _attend, _mask)
         self._hook = body.register_forward_hook(_leave_first_tokens, with_kwargs=True)
 
     def undo(self, attention: str) -> None:

@@ -12,9 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.masking_utils import sdpa_mask
+
+from wsproc.engine.models.attention import use_attention
 
 NAME = "wsproc_beams"
 
@@ -47,8 +49,4 @@ def beam_attention(
 
 def share_beams(model: PreTrainedModel) -> None:
     """Make `model` use this attention; ValueError for a model that takes no attention function."""
-    AttentionInterface.register(NAME, beam_attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
-    model.set_attn_implementation(NAME)
-    if model.config._attn_implementation != NAME:
-        raise ValueError(f"{type(model).__name__} has an attention of its own, without beams")
+    use_attention(model, NAME, beam_attention, sdpa_mask)
