@@ -41,6 +41,31 @@ def test_a_clock_that_stands_or_goes_back_gives_no_tokens():
     assert bucket.take(1, now=11.0) == 0
 
 
+def test_what_was_done_already_is_paid_behind_it():
+    """By a second of waiting at most, however much it was, and however often."""
+    bucket = TokenBucket(rate=10, burst=20)
+    bucket.take(1, now=0.0)
+    bucket.owe(14)
+    assert [bucket.take(1, now=0.0) for _ in range(5)] == [0] * 5
+    bucket.owe(1_000_000)
+    bucket.owe(1_000_000)
+    assert bucket.take(1, now=0.0) == pytest.approx(1.1)
+    assert bucket.take(1, now=1.1) == 0
+
+
+def test_small_answers_cost_nothing():
+    """Most are; where no rate is set large ones neither."""
+    rate = MessageRate(rate=1, burst=2)
+    assert rate.admit(10, now=0.0).verdict == "taken"
+    assert not rate.answered(BYTES_A_TOKEN)
+    assert rate.admit(10, now=0.0).verdict == "taken"
+    assert rate.answered(BYTES_A_TOKEN + 1)
+    assert rate.admit(10, now=1.0).verdict == "refused"
+    free = MessageRate(rate=0, burst=0)
+    assert free.answered(1 << 20)
+    assert free.admit(10, now=0.0).verdict == "taken"
+
+
 @pytest.mark.parametrize(("rate", "burst"), [(0, 1), (1, 0), (-1, 1)])
 def test_a_bucket_without_a_rate_is_a_mistake(rate: float, burst: float):
     """No limit is said in another way."""

@@ -59,6 +59,28 @@ async def test_each_message_too_many_is_answered_with_the_time_to_come_again():
         assert await answers_a_ping(wire)
 
 
+async def test_a_message_counts_with_what_it_asks_for():
+    """Else a hundred bytes, sent again and again, would take all the time that there is."""
+    async with (
+        serving(engine := FakeEngine(), messages_per_s=50, message_burst=100) as server,
+        connected(server) as wire,
+    ):
+        await wire.send(type="generate", id="a", prompt="x")
+        await (await engine.calls.get()).say(*["x" * 10_000] * 20)
+        resume = json.dumps({"type": "resume", "session": wire.welcome["session"], "after": {}})
+        for _ in range(20):
+            await wire.socket.send(resume)
+        answers = [await wire.next("reply", op="resume")]
+        while len(answers) < 20:
+            frame = json.loads(await wire.socket.recv())
+            answers += [frame] if frame["type"] in ("reply", "error") else []
+        refused = [one for one in answers if one["type"] == "error"]
+        assert len(refused) > 10
+        assert {one["error"]["code"] for one in refused} == {"rate_limited"}
+        assert all(one["re"] == {"type": "resume"} for one in refused)
+        assert max(one["error"]["retry_after_ms"] for one in refused) <= 1020
+
+
 async def test_the_usual_rate_is_none_that_short_jobs_reach():
     """A client with many of them in flight, that cancels them besides, is never told to wait."""
     async with serving(FakeEngine(answers=plausible)) as server, connected(server) as wire:

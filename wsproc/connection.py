@@ -147,16 +147,20 @@ class Connection:
         try:
             async for message in self._socket:
                 self._frames_in += 1
+                turn_over = self._frames_in % MESSAGES_A_TURN == 0
                 if self._host is not None and writer.closing is None:
-                    self._receive(self._host, message)
+                    turn_over |= self._receive(self._host, message)
                 # else: to be closed; read on for the closing handshake, answer nothing
-                if self._frames_in % MESSAGES_A_TURN == 0:
+                if turn_over:
                     await asyncio.sleep(0)
         except ConnectionClosed:
             return
 
-    def _receive(self, host: Host, message: str | bytes) -> None:
-        """Hand a message to the session unless it comes too fast."""
+    def _receive(self, host: Host, message: str | bytes) -> bool:
+        """Hand a message to the session unless it comes too fast; return whether that has taken
+        long, as an answer does that has much to tell (`jobs`, `resume`).
+        """
+        waiting = host.session.outbox.size
         admittance = self._rate.admit(len(message), time.monotonic())
         if admittance.verdict == "taken":
             actions = host.receive(message)
@@ -167,6 +171,10 @@ class Connection:
         for action in actions:
             self._act(host, action)
         self.wake()
+        if self._host is None:
+            return False
+        waits = self._host.session.outbox.size
+        return self._rate.answered(waits if self._host is not host else waits - waiting)
 
     def _act(self, host: Host, action: Close | TakeUp) -> None:
         if isinstance(action, Close):

@@ -2,9 +2,10 @@
 Pure.
 
 A message costs one token, and a large one a token for each 2 KiB, since the time that reading
-takes grows with the bytes. What comes while the bucket is empty is refused with the time until it
-would have been taken. Each refusal is paid from a second, larger bucket; who empties that one does
-not want to be told.
+takes grows with the bytes. So does that of answering: an answer costs what a message of its size
+would, though it is paid behind it, with a debt of a second at most. What comes while the bucket is
+empty is refused with the time until it would have been taken. Each refusal is paid from a second,
+larger bucket; who empties that one does not want to be told.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ BYTES_A_TOKEN = 2 * 1024
 
 PATIENCE_RATE = 2
 """Refusals that are forgiven, in multiples of the rate: three times the rate may go on for ever."""
+
+DEBT_S = 1
+"""So long a client waits at most for the size of an answer that it asked for."""
 
 PATIENCE_S = 2
 """Refusals that may come at once, in seconds of the rate."""
@@ -52,6 +56,10 @@ class TokenBucket:
             return missing / self.rate
         self._level -= min(cost, self.burst)
         return 0.0
+
+    def owe(self, cost: float) -> None:
+        """Take tokens for what was done already; there may be too few, by a second's at most."""
+        self._level = max(self._level - cost, min(self._level, -self.rate * DEBT_S))
 
 
 Verdict = Literal["taken", "refused", "abuse"]
@@ -96,3 +104,13 @@ class MessageRate:
         if self._patience is None:
             self._patience = TokenBucket(self._rate * PATIENCE_RATE, self._rate * PATIENCE_S)
         return _ABUSE if self._patience.take(cost, now) else Admittance("refused", wait)
+
+    def answered(self, size: int) -> bool:
+        """Note that a message that was taken is answered by so many bytes; return whether that is
+        much.
+        """
+        if size <= BYTES_A_TOKEN:
+            return False
+        if self._messages is not None:
+            self._messages.owe(size / BYTES_A_TOKEN)
+        return True
