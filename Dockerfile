@@ -14,7 +14,7 @@ RUN python -m venv /opt/wsproc \
     && /opt/wsproc/bin/pip install --no-cache-dir "$(grep '^torch==' requirements.txt)" \
     && /opt/wsproc/bin/pip install --no-cache-dir -r requirements.txt
 COPY wsproc wsproc
-RUN /opt/wsproc/bin/pip install --no-cache-dir -c requirements.txt '.[http,uvloop]'
+RUN /opt/wsproc/bin/pip install --no-cache-dir -c requirements.txt '.[http]'
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 wsproc

@@ -113,7 +113,7 @@ def test_the_metadata_is_fit_for_an_index(dist: Path, metadata: Message):
     run("twine", "check", "--strict", *map(str, dist.iterdir()))
     assert metadata["Version"] == VERSION
     assert metadata["License-Expression"].startswith("Apache-2.0 AND ")
-    assert {"http", "uvloop"} <= set(metadata.get_all("Provides-Extra", []))
+    assert {"http", "jwt", "otel"} == set(metadata.get_all("Provides-Extra", []))
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
 
 

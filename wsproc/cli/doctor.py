@@ -30,7 +30,6 @@ State: TypeAlias = Literal["ok", "note", "missing"]
 _STYLES: Mapping[State, str] = {"ok": "green", "note": "yellow", "missing": "bold red"}
 _NEEDED = ("websockets", "orjson", "pydantic", "torch", "transformers", "spacy", "huggingface-hub")
 _EXTRAS = {
-    "uvloop": ("uvloop", "a faster event loop"),
     "http": ("fastapi", "the same tasks over plain HTTP (--http-port)"),
     "jwt": ("jwt", "tokens that somebody else signs (JWT)"),
     "otel": ("opentelemetry.sdk", "a span a job (OpenTelemetry)"),
