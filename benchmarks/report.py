@@ -113,7 +113,7 @@ def stop_table(results: Results) -> Iterator[str]:
     )  # fmt: skip
     for name, found in results.stops.items():
         yield _row(
-            TITLES[name] + (" (stalled, then left out)" if found.stalled else ""),
+            TITLES[name] + (" (stalled or hung up, then left out)" if found.stalled else ""),
             str(len(found.device)),
             *_quantiles(found.device),
             *_quantiles(found.seen),

@@ -97,7 +97,8 @@ class Stops:
 
     `device` is how long the device went on working for the job: as the engine says for wsproc, and
     by the model's own count for the peers. `seen` is when the client heard of the end. `chunks`
-    were computed for nobody, a job. `stalled` is whether the server answered nobody any more.
+    were computed for nobody, a job. `stalled` is whether the server answered its other clients no
+    more, or hung up on one.
     """
 
     device: list[float] = field(default_factory=list)
@@ -113,7 +114,7 @@ async def stops(server: Server, clients: int, seconds: float, texts: Sequence[st
     try:
         async with asyncio.timeout(seconds + STALL_S):
             await _stops(server, clients, seconds, texts, found)
-    except TimeoutError:
+    except (TimeoutError, ConnectionError):
         found.stalled = True
     return found
 
