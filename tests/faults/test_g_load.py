@@ -78,7 +78,7 @@ async def test_no_file_is_left_to_open():
 SMALL: dict[str, Callable[[], Coroutine[Any, Any, Row]]] = {
     "A1": lambda: connections.idle(200, limit_kib=100),
     "A3": lambda: connections.churn(2, 100),
-    "B1": lambda: peers.slow_readers(5, 2, 1.0, timed_s=1),
+    "B1": lambda: peers.slow_readers(5, 2, 1.0, timed_s=0.3),
     "B2": lambda: peers.stopped("streaming", 1.0),
     "B3": lambda: peers.half_open("streaming", 1.0),
     "C1": lambda: cancels.storm(100, 2),
@@ -121,7 +121,10 @@ async def test_a_row_that_breaks_is_a_failure_in_the_report():
 
     rows = [await bounded(broken, "A1", 10), await bounded(endless, "A3", 0.01)]
     assert [row.passed for row in rows] == [False, False]
-    page = report([*rows, Row("B1", "this | that", "none", {"x": 1.23456, "y": [1, 2]})])
+    rows.append(Row("B1", "this | that", "none", {"x": 1.23456, "y": [1, 2]}))
+    page = report(rows, "python -m tests.soak", "Run somewhere.")
+    assert "Run somewhere. The command was `python -m tests.soak`" in page
+    assert "Of 3 runs 1 passed, 0 were skipped, 2 failed." in page
     assert "| B1 | this / that | x 1.23, y 1 2 | none | pass | 0 |" in page
     assert "FAIL: RuntimeError: no such thing" in page
     assert "FAIL: it took too long" in page

@@ -11,7 +11,9 @@ import argparse
 import asyncio
 import os
 import platform
+import re
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -22,6 +24,7 @@ from typing import Any
 import psutil
 
 from tests.soak import cancels, connections, load, messages, peers, shutdown, workers
+from tests.soak.process import ROOT
 from tests.soak.row import Row
 
 Run = Callable[[], Coroutine[Any, Any, Row]]
@@ -87,7 +90,7 @@ async def soak(names: list[str], total_s: float) -> list[Row]:
         at = time.monotonic()
         some = await asyncio.gather(*(bounded(run, name, min(limit_s, left)) for run in runs))
         for row in some:
-            row.seconds = time.monotonic() - at
+            row.group, row.seconds = name, time.monotonic() - at
             print(f"{row.name}: {verdict(row)}; {figures(row)}", file=sys.stderr, flush=True)
         rows += some
     return rows
@@ -113,14 +116,16 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def report(rows: list[Row]) -> str:
-    """Return the rows as a page."""
+def report(rows: list[Row], command: str, about: str) -> str:
+    """Return the rows as a page; `about` says where and when they were run."""
+    passed, skipped = sum(row.passed for row in rows), sum("skipped" in row.told for row in rows)
     lines = [
         "# Soak report",
         "",
-        "What `make soak` found; [the fault matrix](faults.md) says what each row is.",
+        "[The fault matrix](faults.md) says what each row is; `tests/soak/` has their code.",
         "",
-        f"{machine()}",
+        f"{about} The command was `{command}`; it took {_minutes(rows)}. Of {len(rows)} runs"
+        f" {passed - skipped} passed, {skipped} were skipped, {len(rows) - passed} failed.",
         "",
         "| row | what was done | figures | limit | | s |",
         "|-|-|-|-|-|-|",
@@ -131,15 +136,46 @@ def report(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def machine() -> str:
-    """Say on what and when this was run."""
+def _minutes(rows: list[Row]) -> str:
+    """Return how long all of them took; those that ran beside each other have the same name."""
+    groups = {row.group: row.seconds for row in rows}
+    return f"{sum(groups.values()) / 60:.1f} minutes"
+
+
+def surroundings() -> str:
+    """Say on what, of what and when this is run, and how busy the machine was before."""
     gib = psutil.virtual_memory().total / (1 << 30)
     load_1m = os.getloadavg()[0]
     return (
-        f"{os.cpu_count()} cores, {gib:.0f} GiB, {platform.system()} {platform.release()}, Python"
-        f" {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}. The clients run on the same"
-        f" machine as the server; its load in the last minute was {load_1m:.1f}."
+        f"Run on {datetime.now(UTC):%Y-%m-%d} at {commit()} on {os.cpu_count()} cores"
+        f"{_model()} with {gib:.0f} GiB, {platform.system()} {platform.release().split('-')[0]},"
+        f" Python {platform.python_version()}. Clients and server share the machine, whose load in"
+        f" the minute before was {load_1m:.1f}."
     )
+
+
+def _model() -> str:
+    """Return the processor by its name, where the system tells it."""
+    try:
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        return ""
+    return f" ({found[1]})" if found else ""
+
+
+def commit() -> str:
+    """Name the commit that is run, and say so where files differ from it."""
+    try:
+        name = _git("rev-parse", "--short", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/soak.md")
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"
+    return f"commit {name}" + (" with changes" if changed else "")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def main() -> None:
@@ -151,8 +187,9 @@ def main() -> None:
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 20_000)), hard))
+    about = surroundings()
     rows = asyncio.run(soak([name.upper() for name in options.rows], options.seconds))
-    page = report(rows)
+    page = report(rows, " ".join(["python -m tests.soak", *sys.argv[1:]]), about)
     print(page)
     if options.report is not None:
         options.report.write_text(page)

@@ -10,7 +10,7 @@ from typing import Any
 class Row:
     """One line of the report. `told` are the figures by name, `limit` is in words, `faults` are
     what should not have been on any machine, `late` is what took longer than it may on one that
-    does nothing else.
+    does nothing else. Rows of one `group` ran beside each other, for so many `seconds`.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Row:
     told: dict[str, Any] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
+    group: str = ""
     seconds: float = 0.0
 
     @property
