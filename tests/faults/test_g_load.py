@@ -88,7 +88,7 @@ SMALL: dict[str, Callable[[], Coroutine[Any, Any, Row]]] = {
     "D5": lambda: messages.tiny_objects(1, 50),
     "D7": lambda: messages.fuzzed(2000),
     "E2": lambda: workers.killed(2),
-    "G1": lambda: load.lag(5, 4, 1),
+    "G1": lambda: load.lag(5, 4, 0.5),
     "G4": lambda: load.overload(5, 2, weight=1),
     "G5": lambda: load.fairness(100, 5, 5),
     "G6": lambda: load.mixed(6, 3),

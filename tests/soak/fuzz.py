@@ -97,7 +97,8 @@ class Fuzz:
     async def run(self, port: int, count: int) -> int:
         """Send so many messages over one connection; return its close code, 0 if it lives on.
 
-        Every fifth is a ping, or most connections would end with their tenth bad frame in a row.
+        Over most connections every fifth is a ping, or they would end with their tenth bad frame in
+        a row. Over some bytes are sent as text, which they mostly are not.
         """
         one = await raw(port)
         sending = asyncio.create_task(self._send(one, count))
@@ -110,14 +111,15 @@ class Fuzz:
         return code
 
     async def _send(self, one: Raw, count: int) -> None:
+        polite, honest = self._dice.random() < 0.8, self._dice.random() < 0.9
         with suppress(ConnectionError):
             for number in range(count):
-                message = self.message() if number % 5 else '{"type":"ping"}'
+                message = '{"type":"ping"}' if polite and number % 5 == 0 else self.message()
                 self.sent += 1
                 if isinstance(message, str):
                     one.write(packed(message.encode(), TEXT))
                 else:
-                    one.write(packed(message, BINARY))
+                    one.write(packed(message, BINARY if honest else TEXT))
                 await one.writer.drain()
             one.send(type="ping", n=LAST)
 

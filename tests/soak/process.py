@@ -57,10 +57,10 @@ class Process:
         async with asyncio.timeout(SETTLE_S):
             return await self.process.wait()
 
-    async def settle(self, errors: str = "\0") -> dict[str, Any]:
+    async def settle(self, *errors: str) -> dict[str, Any]:
         """Wait until nothing is left of what was asked of it, then ask it for a fresh job.
 
-        Raises AssertionError where an error was logged that does not begin with `errors`,
+        Raises AssertionError where an error was logged that begins with none of `errors`,
         TimeoutError where something stays.
         """
         state = await self.until(
@@ -69,7 +69,7 @@ class Process:
                 and now["tasks"] <= self.tasks
             )
         )
-        logged = [line for line in state["errors"] if not line.startswith(errors)]
+        logged = [line for line in state["errors"] if not line.startswith(errors or ("\0",))]
         assert logged == [], "\n".join(logged)
         async with connect(self.url) as socket:
             wire = Wire(socket)

@@ -34,7 +34,7 @@ async def killed(times: int) -> Row:
             await server.until(lambda now: now["down"] == [])
             pauses.append(time.monotonic() - began)
         well = await _health(server)
-        await server.settle("the device worker died")
+        await server.settle("the device worker died", "the engine is not healthy")
     row.told = {"pauses s": pauses, "503 while down": unwell, "/healthz in the end": well}
     row.in_time(max(pauses) > 2 * pauses[0], "the pauses did not grow")
     row.check(times < 5 or unwell > 0, "/healthz was never 503")
