@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections import Counter
+from typing import Any
 
 from websockets.asyncio.client import connect
 
@@ -100,7 +102,18 @@ async def races(count: int, seed: int = 1) -> Row:
 
 
 LANES = 8
-"""Connections that race; each of their clients takes some milliseconds for a job itself."""
+"""Connections that race; more would be held up by their own clients."""
+
+
+class _QuickWire(Wire):
+    """Checks the order of frames but not their schema, which takes longer than the races here."""
+
+    async def receive(self) -> dict[str, Any]:
+        """Return the next frame."""
+        frame: dict[str, Any] = json.loads(await self.socket.recv())
+        self._check(frame)
+        return frame
+
 
 RACE_STEP_S = 0.004
 
@@ -110,11 +123,11 @@ async def _race(
 ) -> None:
     """Run jobs one after the other, each cancelled somewhere between its submit and its end.
 
-    The `Wire` asserts that nothing of a job comes behind its end.
+    The wire asserts that nothing of a job comes behind its end.
     """
     dice = random.Random(seed)
     async with connect(server.url) as socket:
-        wire = Wire(socket)
+        wire = _QuickWire(socket)
         for number in range(count):
             job, tokens = f"j{number}", dice.randint(1, 8)
             await wire.send(**PROMPT, id=job, max_tokens=tokens)
@@ -132,7 +145,6 @@ async def _race(
                     reply = True
                     outcomes[frame["outcome"]] += 1
                 pong = pong or frame["type"] == "pong"
-            wire.frames.clear()
 
 
 async def replies(count: int) -> Row:

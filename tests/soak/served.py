@@ -21,6 +21,7 @@ from typing import Any
 from wsproc.cli.open_files import allow_files
 from wsproc.config import ServerConfig
 from wsproc.engine import EngineConfig
+from wsproc.engine.heap import freeze_heap
 from wsproc.server import Server
 
 OWN = {
@@ -113,6 +114,7 @@ async def main() -> None:
     allow_files(config.max_connections)
     server = Server(config)
     await server.start()
+    freeze_heap()  # as `wsproc serve` does
     loop = asyncio.get_running_loop()
     watching = asyncio.create_task(lag.watch())
     running = asyncio.create_task(server.run_until_signal())
