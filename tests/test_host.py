@@ -56,6 +56,14 @@ class Shell:
         """Submit a generation."""
         assert self.send(type="generate", id=job, prompt="x", max_tokens=9, **fields) == []
 
+    async def complete(self) -> None:
+        """Submit a generation and let it come to its end."""
+        self.generate()
+        call = await self.engine.calls.get()
+        call.result(text="", prompt_tokens=1, completion_tokens=0)
+        call.end()
+        await self.host.finished()
+
     def sent(self) -> list[dict]:
         """Take all that waits."""
         return [json.loads(one) for one in iter(self.host.next_message, None)]
@@ -128,11 +136,7 @@ async def test_a_session_is_over_once_nothing_is_left_of_it():
     """When its last result is forgotten, for instance, and nobody is there."""
     shell, link = Shell(resume_s=0, result_ttl_s=0.2), Link()
     shell.host.attach(link)
-    shell.generate()
-    call = await shell.engine.calls.get()
-    call.result(text="", prompt_tokens=1, completion_tokens=0)
-    call.end()
-    await shell.host.finished()
+    await shell.complete()
     shell.sent()
     shell.host.detach(link, clean=True)
     assert not shell.over.is_set()
@@ -144,11 +148,7 @@ async def test_results_of_a_client_that_stays_are_forgotten_as_well():
     """Its session goes on."""
     shell, link = Shell(result_ttl_s=0.1), Link()
     shell.host.attach(link)
-    shell.generate()
-    call = await shell.engine.calls.get()
-    call.result(text="", prompt_tokens=1, completion_tokens=0)
-    call.end()
-    await shell.host.finished()
+    await shell.complete()
     shell.sent()
     async with asyncio.timeout(10):
         while not shell.host.session.vacant:  # noqa: ASYNC110  # a timer tells nobody

@@ -216,7 +216,7 @@ class Writer:
             self.closing = STALLED
             self._on_stalled()
             goaway = Goaway(code=STALLED.code, reason=STALLED.reason, grace_ms=0, reconnect=True)
-            broadcast([self._socket], encode(goaway).decode())  # into the buffer, without a wait
+            broadcast([self._socket], encode(goaway), text=True)  # into the buffer, without a wait
         await self._say_goodbye(self.closing)
 
     async def _say_goodbye(self, close: Close) -> None:

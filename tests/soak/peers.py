@@ -207,6 +207,11 @@ async def stopped(kind: str, send_timeout_s: float = 15.0) -> Row:
             peer.send_signal(signal.SIGSTOP)
             took = await _gone_after(server, limit_s + 20)
         await server.settle()
+    return _let_go(row, took, limit_s)
+
+
+def _let_go(row: Row, took: float, limit_s: float) -> Row:
+    """Tell in a row after how many seconds a peer was let go, and judge that."""
     row.told = {"s": took}
     row.check(took < float("inf"), "it stayed")
     row.in_time(took <= limit_s, f"{took:.1f} s")
@@ -273,7 +278,4 @@ async def half_open(kind: str, send_timeout_s: float = 15.0) -> Row:
                 _ip("-n", name, "link", "set", line, "down")
                 took = await _gone_after(server, limit_s + 20)
             await server.settle()
-    row.told = {"s": took}
-    row.check(took < float("inf"), "it stayed")
-    row.in_time(took <= limit_s, f"{took:.1f} s")
-    return row
+    return _let_go(row, took, limit_s)

@@ -8,9 +8,10 @@ from tests.fakes import FakeCall, FakeEngine, plausible
 from wsproc.engine import EndReason, InvalidItem
 from wsproc.engine.stream import MOST_APART
 from wsproc.frames.client import Generate
-from wsproc.frames.server import GenerationStarted, Token
+from wsproc.frames.server import GenerationStarted, JobFrame, Token
 from wsproc.tasks import JobContext, TaskResult
 from wsproc.tasks.generate import MOST_JOINED, generate
+from wsproc.tasks.stages import Events
 
 
 async def test_the_tokens_joined_are_the_text():
@@ -49,12 +50,7 @@ async def test_every_sampling_field_reaches_the_model():
 
 async def test_a_generation_that_is_stopped_has_consumed_what_it_made():
     """Its usage has the tokens so far, as the model told them last."""
-    engine = FakeEngine()
-    job = JobContext("a", engine)
-    events = generate(Generate(prompt="x"), job)
-    await anext(events)
-    first = asyncio.ensure_future(anext(events))
-    call = await engine.calls.get()
+    job, events, first, call = await _begun()
     for made in (1, 3):
         call.delta(text="word ", prompt_tokens=4, completion_tokens=made)
     await first
@@ -66,12 +62,7 @@ async def test_a_generation_that_is_stopped_has_consumed_what_it_made():
 
 async def test_a_generation_that_is_held_back_loses_nothing():
     """Its reader pauses while the model goes on: tokens are merged, counts are the last ones."""
-    engine = FakeEngine()
-    job = JobContext("a", engine)
-    events = generate(Generate(prompt="x"), job)
-    await anext(events)
-    first = asyncio.ensure_future(anext(events))
-    call = await engine.calls.get()
+    job, events, first, call = await _begun()
     for made in range(1, 1001):
         call.delta(text=f"{made} ", prompt_tokens=4, completion_tokens=made)
     tokens = [await first]
@@ -142,3 +133,13 @@ async def test_closing_leaves_the_call_first():
 
 async def _collect(request: Generate, job: JobContext) -> list:
     return [event async for event in generate(request, job)]
+
+
+async def _begun() -> tuple[JobContext, Events, asyncio.Future[JobFrame | TaskResult], FakeCall]:
+    """Return a generation that waits for its first token, its job and its call of the engine."""
+    engine = FakeEngine()
+    job = JobContext("a", engine)
+    events = generate(Generate(prompt="x"), job)
+    await anext(events)
+    first = asyncio.ensure_future(anext(events))
+    return job, events, first, await engine.calls.get()
