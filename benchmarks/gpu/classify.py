@@ -12,7 +12,7 @@ from benchmarks.stats import spread
 from wsproc.engine.models.linear import linear_weights
 from wsproc.engine.models.load import LoadedModel
 from wsproc.engine.models.source import resolve
-from wsproc.engine.stages.builders import BUDGETS, CPU, GPU, LAUNCH
+from wsproc.engine.stages.builders import BUDGETS, CPU, GPU, LAUNCH, MULTIPLE
 from wsproc.engine.stages.sentiment import SentimentStage
 
 AIM = ">= 50 %"
@@ -33,7 +33,13 @@ def _stage(bench: Bench) -> SentimentStage:
     )
     kind = CPU if bench.device.type == "cpu" else GPU
     budget = BUDGETS["sentiment", kind]
-    return SentimentStage(loaded, rows=budget.rows, tokens=budget.tokens, launch=LAUNCH[kind])
+    return SentimentStage(
+        loaded,
+        rows=budget.rows,
+        tokens=budget.tokens,
+        launch=LAUNCH[kind],
+        multiple=MULTIPLE,
+    )
 
 
 def _measure(bench: Bench, limits: Limits, stage: SentimentStage, tokens: int) -> None:

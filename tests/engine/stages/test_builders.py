@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.engine.checkpoints import save_causal_lm, save_seq2seq
+from tests.engine.checkpoints import save_causal_lm, save_classifier, save_seq2seq
 from wsproc.engine.call import ModelUnavailable
 from wsproc.engine.models.load import LoadedModel
 from wsproc.engine.models.source import STAGES, Kind, Source
@@ -52,6 +52,17 @@ def test_a_step_of_a_classifier_is_as_long_as_a_cpu_can_afford(
 ) -> None:
     """Fewer tokens for a larger model, more for more threads, within bounds."""
     assert _step_tokens(_sized(width), threads, 4096) == tokens
+
+
+@pytest.mark.parametrize(("dtype", "computed"), [("float32", 8), ("int8", 5)])
+def test_a_small_classifier_on_a_cpu_has_lengths_that_attention_likes(
+    tmp_path: Path, dtype: str, computed: int
+) -> None:
+    """Not in int8, where a text's padding would reach its results."""
+    settings = StageSettings(model=str(save_classifier(tmp_path)), device="cpu", dtype=dtype)
+    stage: Any = build_stage("sentiment", settings, lambda line: None)
+    stage.step(stage.begin([{"text": "abc"}]))
+    assert (stage.counted.useful, stage.counted.computed) == (5, computed)
 
 
 def test_a_step_of_generation_has_room_for_a_prompt_however_large_the_model() -> None:

@@ -183,6 +183,18 @@ def test_padding_is_counted(loaded: LoadedModel) -> None:
     assert wasteful.counted.computed == 4 * 52
 
 
+def test_lengths_are_rounded_up_as_far_as_the_model_reads(loaded: LoadedModel) -> None:
+    """A batch is as long as the next multiple, or as the model's input; no result feels it."""
+    items: list[Item] = [{"text": "x" * length} for length in (3, 50, 4, 60)]
+    exact, rounded = _stage(loaded, launch=0), _stage(loaded, launch=0, multiple=24)
+    expected, found = _finish(exact, items), _finish(rounded, items)
+    assert rounded.counted.computed == 2 * 24 + 2 * (BODY + 2)
+    for one, other in zip(expected, found, strict=True):
+        assert isinstance(one, dict)
+        assert isinstance(other, dict)
+        assert other["scores"] == pytest.approx(one["scores"], abs=2e-6)
+
+
 def test_a_step_keeps_to_its_token_budget(loaded: LoadedModel) -> None:
     """Where the estimates were too low, the rows are computed in more than one batch."""
     stage = _stage(loaded, tokens=60, launch=1000)

@@ -29,7 +29,9 @@ from wsproc.engine.models.unpadded import Unpadded, unpadded
 INT8 = "int8"
 
 LEAST_WEIGHTS = 5_000_000
-"""Weights of linear layers from which on int8 pays; in between lies nothing that was measured."""
+"""Weights of linear layers from which on int8 pays; between the models above lies nothing that was
+measured.
+"""
 
 LEAST_AGREEMENT = 0.95
 """Share of the sentences whose label must stay what it is in float32."""
@@ -103,6 +105,11 @@ def suit_classifier(loaded: LoadedModel, asked: str, report: Report) -> Suited:
     return Suited(loaded, unpadded=_without_padding(loaded))
 
 
+def is_small(model: nn.Module) -> bool:
+    """Whether a model's products are so small that what stands around them is what costs."""
+    return linear_weights(model) < LEAST_WEIGHTS
+
+
 @torch.inference_mode()
 def compare(one: LoadedModel, other: LoadedModel) -> tuple[float, float]:
     """Return the share of equal labels and the largest change of a probability."""
@@ -116,12 +123,12 @@ def compare(one: LoadedModel, other: LoadedModel) -> tuple[float, float]:
 
 
 def _pays(model: nn.Module) -> bool:
-    return has_fast_int8() and linear_weights(model) >= LEAST_WEIGHTS
+    return has_fast_int8() and not is_small(model)
 
 
 def _without_padding(loaded: LoadedModel) -> Unpadded | None:
     """Return how to run a model without padding; a small one computes its padding sooner."""
-    if linear_weights(loaded.model) < LEAST_WEIGHTS:
+    if is_small(loaded.model):
         return None
     texts = loaded.tokenizer(list(SENTENCES), truncation=True, max_length=64)["input_ids"]
     return unpadded(loaded.model, sorted(texts, key=len))

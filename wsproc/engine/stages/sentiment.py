@@ -24,6 +24,7 @@ from torch import Tensor
 
 from wsproc.engine.call import EngineError, Item, Value
 from wsproc.engine.models.load import LoadedModel
+from wsproc.engine.models.token_ids import token_ids
 from wsproc.engine.models.transfer import onto
 from wsproc.engine.models.unpadded import Unpadded
 from wsproc.engine.stages.items import text_of, tokens_of
@@ -65,9 +66,10 @@ class SentimentStage:
     `normalize` replaces names (`@someone`) by `@user` and links by `http`, as the models trained on
     tweets expect it; None does so for those alone, which are known by their name. `launch` is the
     fixed cost of a forward pass in tokens (see `groups_by_length`); None puts only texts of equal
-    length together, for a model whose results would feel the padding. With `unpadded`, which runs
-    the same model, there is no padding and any texts go together. `label_map` and `scale` are
-    explained in `labels`. `counted` may be read at any time.
+    length together, for a model whose results would feel the padding. The length of a batch is
+    rounded up to a `multiple`, as far as the model can read. With `unpadded`, which runs the same
+    model, there is no padding and any texts go together. `label_map` and `scale` are explained in
+    `labels`. `counted` may be read at any time.
 
     Raises `ModelUnavailable` for a checkpoint whose labels cannot be mapped.
     """
@@ -81,6 +83,7 @@ class SentimentStage:
         rows: int,
         tokens: int,
         launch: int | None,
+        multiple: int = 1,
         unpadded: Unpadded | None = None,
         label_map: Mapping[str, str] | None = None,
         scale: tuple[float, float] = (-1.0, 1.0),
@@ -91,10 +94,11 @@ class SentimentStage:
         self.counted = TokenCount()
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
+        self._token_ids = token_ids(loaded.tokenizer)
         self._device = loaded.device
         self._launch = launch
         self._unpadded = unpadded
-        self._multiple = 8 if loaded.device.type == "cuda" else 1
+        self._multiple = multiple
         self._reader = label_reader(
             [str(config.id2label[index]) for index in range(config.num_labels)],
             model=loaded.source.location,
@@ -105,7 +109,9 @@ class SentimentStage:
         name = f"{loaded.source.location} {config.name_or_path}"
         self._normalize = bool(_TWEET_MODELS.search(name)) if normalize is None else normalize
         self._prefix, self._suffix = _special_tokens(loaded.tokenizer)
-        self._body = max(1, loaded.max_tokens - len(self._prefix) - len(self._suffix))
+        around = len(self._prefix) + len(self._suffix)
+        self._body = max(1, loaded.max_tokens - around)
+        self._longest = self._body + around
         self._overlap = self._body // 8
 
     def weigh(self, item: Item) -> int:
@@ -117,7 +123,7 @@ class SentimentStage:
         texts = [text_of(item) for item in items]
         good = [self._prepared(text) for text in texts if isinstance(text, str)]
         ends = [self._section_end(text, 0) for text in good]
-        rows = self._tokenized([text[:end] for text, end in zip(good, ends, strict=True)])
+        rows = self._token_ids([text[:end] for text, end in zip(good, ends, strict=True)])
         runs = (
             SentimentRun(text, ids, end, len(ids))
             for text, ids, end in zip(good, rows, ends, strict=True)
@@ -161,20 +167,11 @@ class SentimentStage:
         space = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
         return space if space > start else end
 
-    def _tokenized(self, texts: list[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        encoded = self._tokenizer(
-            texts, add_special_tokens=False, return_attention_mask=False, verbose=False
-        )
-        rows: list[list[int]] = encoded["input_ids"]
-        return rows
-
     def _window(self, run: SentimentRun) -> list[int]:
         """Return the run's next window with special tokens, reading on in its text if need be."""
         while len(run.ahead) <= self._body and run.at < len(run.text):
             end = self._section_end(run.text, run.at)
-            (more,) = self._tokenized([run.text[run.at : end]])
+            (more,) = self._token_ids([run.text[run.at : end]])
             run.ahead += more
             run.tokens += len(more)
             run.at = end
@@ -213,7 +210,7 @@ class SentimentStage:
 
     def _computed(self, length: int) -> int:
         """Return how many tokens a text of that length takes, the longest of its batch."""
-        return length + -length % self._multiple
+        return min(length + -length % self._multiple, self._longest)
 
     def _emission(self, run: SentimentRun, scores: Sequence[float]) -> Emission:
         """Count the window in; the run is finished if it was the last."""
