@@ -28,7 +28,7 @@ def token_ids(tokenizer: Any) -> TokenIds:
         rows: list[list[int]] = encoded["input_ids"]
         return rows
 
-    backend = getattr(tokenizer, "backend_tokenizer", None)
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if not hasattr(backend, "encode_batch_fast"):
         return usual
 
