@@ -179,6 +179,23 @@ def test_ends_that_were_sent_are_forgotten_before_those_that_were_not():
     assert all(job in log for job in "aceg")
 
 
+def test_an_end_that_was_on_its_way_as_a_connection_was_lost_counts_as_sent_no_more():
+    """Until the client tells that it has it; what it has told counts for good."""
+    log = ReplayLog(limit=5 * (JOB_COST + 400))
+    for job in "abc":
+        ended(log, job, sent=True)
+    log.acknowledge("b", 1)
+    log.acknowledge("unknown", 1)
+    log.doubt()
+    for job in "def":
+        ended(log, job)
+    assert [job for job in "abcdef" if job not in log] == ["b"]
+    log.acknowledge("c", 0)  # the frame before its end
+    log.acknowledge("d", 1)
+    ended(log, "g")
+    assert [job for job in "acdefg" if job not in log] == ["d"]
+
+
 def test_a_result_that_nobody_was_there_for_says_that_it_is_gone():
     """Its job has its end with its number, its usage and its meta; only the result is lost."""
     log = ReplayLog(limit=12_000)

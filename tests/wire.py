@@ -68,11 +68,14 @@ class Wire:
         return await self.until(lambda frame: wanted.items() <= frame.items())
 
     async def resume(self, session: str, after: dict[str, int] | None = None) -> dict[str, Any]:
-        """Take up a session and return the reply; what follows is checked from `after` on."""
+        """Take up a session and return the reply; what follows is checked from `after` on, or from
+        where this connection is.
+        """
         await self.send(type="resume", session=session, after=after or {})
         reply = await self.next("reply", op="resume")
         for job, told in reply["jobs"].items() if "jobs" in reply else ():
-            self._seq[job] = min((after or {}).get(job, 0), told["last_seq"])
+            told_of = min((after or {}).get(job, 0), told["last_seq"])
+            self._seq[job] = max(self._seq.get(job, 0), told_of)
             if not told["recovered"]:
                 self._gaps.add(job)
         return reply

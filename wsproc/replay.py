@@ -8,6 +8,8 @@
   one that was silent for longest: frames before a `done`, which has everything; frames of live
   jobs, which a snapshot stands for; ended jobs whose `done` was sent; results that nobody was there
   for, whose `done` says so from then on (`output_overflow`); these as well.
+- What was sent over a connection that was lost may not have arrived: it counts as sent no more,
+  until the client comes back and tells that it has it.
 """
 
 from __future__ import annotations
@@ -82,7 +84,9 @@ class _JobLog:
     last: int = 0
     done: bytes | None = None
     sent: bool = False
-    """Whether a connection was sent the `done`."""
+    """Whether a connection was sent the `done`, and was not lost since."""
+    seen: bool = False
+    """Whether the client has told that it has the `done`."""
 
 
 class ReplayLog:
@@ -136,6 +140,17 @@ class ReplayLog:
         """Note that a job is over, and may be dropped; its `done` may still be on its way here."""
         self._ended[job] = ended
         self._settle()
+
+    def doubt(self) -> None:
+        """Note that the connection was lost, and with it what was on its way."""
+        for log in self._jobs.values():
+            log.sent = log.seen
+
+    def acknowledge(self, job: str, seq: int) -> None:
+        """Note what the client has of a job: its frames up to a number."""
+        log = self._jobs.get(job)
+        if log is not None and log.done is not None and seq >= log.last:
+            log.sent = log.seen = True
 
     def take_back(self, job: str, first: int) -> None:
         """Unlearn a live job's frames from the number `first` on: they were never sent."""

@@ -238,6 +238,41 @@ def test_a_job_that_is_being_cancelled_says_nothing_but_its_end_after_a_resume()
     assert (done["type"], done["seq"]) == ("done", 3)
 
 
+def test_a_cancelled_job_says_nothing_again_on_the_connection_that_has_heard_it():
+    """Which was told that it is cancelling; what was asked for of other jobs is sent again."""
+    session = make()
+    submit(session)
+    submit(session, "b")
+    talk(session, "one ", "two ")
+    talk(session, "three ", job="b")
+    frames(session)
+    send(session, type="cancel", id="a")
+    send(session, type="resume", session=session.token, after={"a": 1, "b": 1})
+    session.finish("a", STOPPED, now=0.0)
+    _, reply, *rest = frames(session)
+    assert reply["jobs"]["a"] == {"last_seq": 3, "recovered": True}
+    assert sorted((one["id"], one["type"], one["seq"]) for one in rest) == [
+        ("a", "done", 4),
+        ("b", "token", 2),
+    ]
+
+
+def test_results_that_may_have_been_lost_on_their_way_are_kept_before_those_that_the_client_has():
+    """Also where the older connection still stands as the client comes back."""
+    session = make()
+    for job in "ab":
+        submit(session, job)
+        session.finish(job, COMPLETED, now=0.0)
+        frames(session)
+    session.resume({"b": 2})
+    frames(session)
+    session.log.limit = session.log.size
+    submit(session, "c")
+    session.finish("c", COMPLETED, now=0.0)
+    frames(session)
+    assert ("a" in session.log, "b" in session.log) == (True, False)
+
+
 def test_a_cancelled_job_whose_frames_are_gone_has_no_snapshot_either():
     """Its end is all that is still to come, and may have any number."""
     session = make(log=1500)

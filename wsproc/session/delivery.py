@@ -160,7 +160,10 @@ class Delivery:
         self.outbox.take_control()
         self.attached = False
         self._lapses_at = now + self.offer.resume_s
-        return self._stop_unkept() if clean else []
+        if clean:
+            return self._stop_unkept()
+        self.log.doubt()
+        return []
 
     def attach(self) -> None:
         """Note that a connection is there: frames wait in the outbox from now on."""
@@ -195,17 +198,26 @@ class Delivery:
             self.outbox.put_first(answer)
         for one in self.outbox.take_fresh():
             self.log.append(one, sent=False)
+        if sent is None:  # another connection had it, which may still stand and is not read
+            self.log.doubt()
+        for job_id, seq in after.items():
+            self.log.acknowledge(job_id, seq)
         sent = sent or {}
-        self._hush(after, sent)
-        parts = list(missed(self.log, self._book.live, after))
+        parts = list(missed(self.log, self._book.live, {**after, **self._hush(after, sent)}))
         jobs = {part.job_id: part.recovered for part in parts}
         self.outbox.answer(ResumeReply(outcome="ok", session=self.token, jobs=jobs))
         for part in parts:
             self.outbox.replay(part.job_id, part.frames, sent.get(part.job_id, 0))
 
-    def _hush(self, after: Mapping[str, int], sent: Mapping[str, int]) -> None:
-        """Let the jobs that the client is cancelling say nothing new but their end."""
+    def _hush(self, after: Mapping[str, int], sent: Mapping[str, int]) -> dict[str, int]:
+        """Let the jobs that the client is cancelling say nothing new but their end.
+
+        Returns up to which number the client has the frames of each: those that this connection was
+        sent are not sent again behind the `reply` that told of the cancelling.
+        """
+        had = {}
         for job in self._book.live.values():
             if job.is_hushed:
-                seen = max(1, after.get(job.id, 0), sent.get(job.id, 0))
-                self.log.take_back(job.id, seen + 1)
+                had[job.id] = max(after.get(job.id, 0), sent.get(job.id, 0))
+                self.log.take_back(job.id, max(1, had[job.id]) + 1)
+        return had
