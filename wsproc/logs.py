@@ -173,10 +173,10 @@ class Logs:
         terminal = stream is not None and stream.isatty()
         chosen = level if level != "auto" else "warning" if terminal else "info"
         self.json = form == "json" or (form == "auto" and not terminal)
-        self._lines: queue.Queue[Any] = queue.Queue(WAITING_LINES)
-        self._handler = _Queued(self._lines)
+        lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._handler = _Queued(lines)
         self._handler.setFormatter(_formatter(self.json, terminal, quoting=chosen == "debug"))
-        self._writer = _Writer(self._lines, _Unbreakable(stream))
+        self._writer = logging.handlers.QueueListener(lines, _Unbreakable(stream))
         self._root = logging.getLogger()
         self._root.addHandler(self._handler)
         self._levels = {"wsproc": chosen.upper(), "wsproc.websockets": "WARNING"}
@@ -200,26 +200,20 @@ class Logs:
 
 
 class _Queued(logging.handlers.QueueHandler):
-    """Formats a line where it is logged, since the ids are there, and hands it to the writer."""
+    """Formats a line where it is logged, since the ids are there, and hands it to the writer.
 
+    By a `SimpleQueue`, bounded here: a `Queue` would be half of what the writer costs, and that is
+    taken from the event loop.
+    """
+
+    queue: queue.SimpleQueue[Any]
     dropped = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        try:
+        if self.queue.qsize() < WAITING_LINES:
             self.queue.put_nowait(record)
-        except queue.Full:
+        else:
             self.dropped += 1
-
-
-class _Writer(logging.handlers.QueueListener):
-    """The thread that writes; its end waits its turn in a full queue, as the library's does not."""
-
-    def __init__(self, lines: queue.Queue[Any], handler: logging.Handler) -> None:
-        super().__init__(lines, handler)
-        self._lines = lines
-
-    def enqueue_sentinel(self) -> None:
-        self._lines.put(None)
 
 
 class _Unbreakable(logging.StreamHandler[TextIO]):
