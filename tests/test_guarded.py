@@ -7,7 +7,8 @@ from websockets.asyncio.client import connect
 
 from tests.fakes import FakeEngine, serving
 from tests.raw import CLOSE, PING, packed, raw
-from tests.wire import Wire, until
+from tests.waiting import until
+from tests.wire import Wire
 from wsproc.guarded import NOT_READ
 from wsproc.server import Server
 
@@ -15,8 +16,8 @@ from wsproc.server import Server
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server ping soon, and wait for no answer for long, nor for a goodbye."""
-    monkeypatch.setattr("wsproc.server.PING_S", 0.05)
-    monkeypatch.setattr("wsproc.server.PONG_S", 0.05)
+    monkeypatch.setattr("wsproc.listening.PING_S", 0.05)
+    monkeypatch.setattr("wsproc.listening.PONG_S", 0.05)
     monkeypatch.setattr("wsproc.guarded.PARTING_S", 0.05)
 
 
@@ -35,7 +36,7 @@ async def test_who_answers_no_ping_is_told_and_cut():
 @pytest.mark.usefixtures("_impatient")
 async def test_who_answers_pings_stays(monkeypatch: pytest.MonkeyPatch):
     """However often they come."""
-    monkeypatch.setattr("wsproc.server.PONG_S", 20)
+    monkeypatch.setattr("wsproc.listening.PONG_S", 20)
     async with serving(FakeEngine()) as server, connect(server.url) as socket:
         (connection,) = await _sockets(server)
         seen = set()

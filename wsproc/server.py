@@ -7,17 +7,15 @@ import itertools
 import logging
 import secrets
 import signal
-import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from websockets.asyncio.server import Server as WebSocketServer
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from wsproc.admission import Admission
 from wsproc.auth.keyring import Keyring
@@ -30,10 +28,10 @@ from wsproc.events import Reader, Readers
 from wsproc.extras import missing
 from wsproc.files import BadFile
 from wsproc.gate import Gate
-from wsproc.guarded import guarded_by
-from wsproc.handshake import choose_subprotocol, host_allowed
+from wsproc.handshake import host_allowed
 from wsproc.health import Verdict
 from wsproc.http import Site
+from wsproc.listening import bound_kernel, listen
 from wsproc.lobby import Lobby
 from wsproc.logs import LogReader
 from wsproc.observe import Metrics
@@ -49,19 +47,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wsproc.server")
 
 VERSION = version("wsproc")
-
-PING_S = PONG_S = 20.0
-"""Between keepalive pings, and for the answer: who is silent for so long in all is gone."""
-
-TCP_USER_TIMEOUT_MS = 20_000
-"""A peer whose kernel acknowledges nothing for so long is gone; without it a dead link pins a
-connection for a quarter of an hour."""
-
-SEND_BUFFER_BYTES = 256 * 1024
-
-UNSENT_BYTES = 16 * 1024
-"""What the kernel takes beyond what the peer has room for. Without it 600 KiB lie there for a peer
-that reads nothing, which then goes unnoticed, and which no cancel can purge any more."""
 
 ENGINE_GOODBYE_S = 0.5
 """How long workers may take to end by themselves; they have nothing to lose."""
@@ -177,7 +162,15 @@ class Server:
             files.load()
         await self.engine.start(report)
         try:
-            self._listener = await self._listen()
+            self._listener = await listen(
+                self.config,
+                version=VERSION,
+                gate=self.gate,
+                sockets=Visitor,
+                tls=None if self._tls is None else self._tls.listening,
+                handle=self._handle,
+                answer=self._answer_http,
+            )
             self._port = int(next(iter(self._listener.sockets)).getsockname()[1])
             if self._face is not None:
                 await self._face.start()
@@ -293,28 +286,6 @@ class Server:
 
     # --- connections ----------------------------------------------------------------------------
 
-    async def _listen(self) -> WebSocketServer:
-        config = self.config
-        server = await serve(
-            self._handle,
-            config.host,
-            config.port,
-            process_request=self._answer_http,
-            select_subprotocol=_select_subprotocol,
-            compression=None,  # three times the memory of a connection for frames of 200 bytes
-            max_size=config.max_frame_bytes,
-            open_timeout=config.open_timeout_s,
-            ping_interval=PING_S,
-            ping_timeout=PONG_S,
-            server_header=f"wsproc/{VERSION}",
-            create_connection=guarded_by(self.gate, Visitor),
-            ssl=None if self._tls is None else self._tls.listening,
-            logger=_Discreet(logging.getLogger("wsproc.websockets"), {}),
-        )
-        for listening in server.sockets:
-            _bound_kernel(listening)
-        return server
-
     async def _handle(self, websocket: ServerConnection) -> None:
         guest = await self._entrance.meet(websocket)
         if guest is None:
@@ -361,7 +332,7 @@ class Server:
             health=self.health,
             ready=self.readiness,
             count=self._count,
-            bound=_bound_kernel,
+            bound=bound_kernel,
         )
 
     async def _answer_http(self, websocket: ServerConnection, request: Request) -> Response | None:
@@ -406,13 +377,6 @@ class Server:
         return reason
 
 
-def _select_subprotocol(
-    websocket: ServerConnection, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    chosen = choose_subprotocol(offered)
-    return None if chosen is None else Subprotocol(chosen)
-
-
 async def _done(task: asyncio.Task[None]) -> None:
     """Wait for a task without having it cancelled with the wait."""
     await asyncio.shield(task)
@@ -420,20 +384,3 @@ async def _done(task: asyncio.Task[None]) -> None:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-class _Discreet(logging.LoggerAdapter[logging.Logger]):
-    """The WebSocket library's logger, never at DEBUG: there it tells headers and frames, tokens."""
-
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # logging's name
-        """Whether a level is logged: by the settings, and above DEBUG."""
-        return level > logging.DEBUG and super().isEnabledFor(level)
-
-
-def _bound_kernel(listening: socket.socket) -> None:
-    """Bound what the kernel buffers and waits for each accepted socket; they inherit it."""
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)

@@ -20,7 +20,7 @@ from tests.soak.process import ROOT, TEXT, Process, served
 from tests.soak.row import Row, quantile
 from tests.wire import Wire
 from wsproc.guarded import PARTING_S
-from wsproc.server import PING_S, PONG_S
+from wsproc.listening import PING_S, PONG_S
 
 MIB = 1 << 20
 ENDLESS = {"type": "generate", "prompt": "x", "max_tokens": 1_000_000}
