@@ -9,7 +9,8 @@ from websockets.asyncio.client import connect
 
 from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
 from tests.raw import raw_connection, send_raw
-from tests.wire import PROMPT, connected, until
+from tests.waiting import until
+from tests.wire import PROMPT, connected
 from wsproc.engine import EndReason, WorkerState
 from wsproc.server import Server
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.test_faults import Gate, until
+from tests.engine.test_faults import Gate
+from tests.waiting import until_elsewhere
 from tests.wire import connected, http
 from wsproc.config import ServerConfig
 from wsproc.engine import EngineConfig, circuit
@@ -146,7 +147,7 @@ async def test_a_job_that_comes_while_a_worker_is_restarted(server: Server, star
     assert await told(server) == (200, [])
     start.shut()
     kill(server)
-    await until(is_down(server))
+    await until_elsewhere(is_down(server))
     words = "being started: device; jobs are taken and wait"
     async with connected(server) as wire:
         async with start.reached():
@@ -175,8 +176,8 @@ async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: 
     async with connected(server) as wire:
         for _ in range(circuit.DEATHS - 1):
             kill(server)
-            await until(is_down(server))
-            await until(lambda: server.engine.down == ())
+            await until_elsewhere(is_down(server))
+            await until_elsewhere(lambda: server.engine.down == ())
         gate.shut()
         await wire.send(type="generate", id="g", prompt="x", max_tokens=5)
         async with gate.reached():
@@ -192,7 +193,7 @@ async def test_a_worker_that_dies_five_times_in_a_minute(server: Server, start: 
             assert rejected["error"]["retryable"]
             assert await told(server) == (503, [words])
             assert await told(server, "/healthz") == (503, [words])
-        await until(lambda: server.engine.down == ())
+        await until_elsewhere(lambda: server.engine.down == ())
         assert await told(server, "/healthz") == (200, [])
         assert await told(server) == (200, [])
         await wire.send(type="generate", id="h", prompt="x", max_tokens=4)
@@ -208,13 +209,13 @@ async def test_a_worker_that_is_stopped_is_told_before_it_is_killed(server: Serv
     assert await told(server, "/healthz") == (200, [])
     pid = server.engine.pids["device"]
     os.kill(pid, signal.SIGSTOP)
-    await until(lambda: not server.health().well)
+    await until_elsewhere(lambda: not server.health().well)
     status, reasons = await told(server, "/healthz")
     assert status == 503
     assert "the device worker was tried" in reasons[0]
     assert (await told(server))[0] == 503
     os.kill(pid, signal.SIGCONT)
-    await until(lambda: server.health().well)
+    await until_elsewhere(lambda: server.health().well)
     assert await told(server, "/healthz") == await told(server) == (200, [])
     assert server.engine.workers["device"].deaths == 0
 
@@ -235,7 +236,7 @@ async def test_the_server_closes_while_a_worker_is_restarted(server: Server, sta
     """Its jobs end, its clients are told, and no process stays."""
     start.shut()
     kill(server)
-    await until(is_down(server))
+    await until_elsewhere(is_down(server))
     async with connected(server) as wire:
         await wire.send(type="generate", id="g", prompt="x")
         await wire.next("accepted")

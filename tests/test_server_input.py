@@ -7,7 +7,8 @@ from typing import Any, Literal
 import pytest
 
 from tests.fakes import FakeCall, FakeEngine, fake_server, plausible, serving
-from tests.wire import Wire, connected, left, until
+from tests.waiting import until
+from tests.wire import Wire, connected, left
 from wsproc.frames.client import Submit
 from wsproc.tasks import JobContext, TaskResult
 

@@ -10,7 +10,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes import FakeEngine, plausible, serving
-from tests.wire import PATIENCE_S, Wire, connected, http
+from tests.waiting import PATIENCE_S
+from tests.wire import Wire, connected, http
 from wsproc.guarded import CONTROL_FRAMES_BURST
 from wsproc.server import Server
 

@@ -11,7 +11,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.fakes import FakeCall, FakeEngine, plausible, serving
 from tests.raw import first_frame, raw_connection, send_raw
-from tests.wire import PROMPT, connected, http, left, until
+from tests.waiting import until
+from tests.wire import PROMPT, connected, http, left
 from wsproc.engine import EndReason
 from wsproc.events import label
 from wsproc.outbox import ANSWER_COST

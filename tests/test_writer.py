@@ -7,7 +7,8 @@ import pytest
 
 from tests.fakes import FakeEngine, serving
 from tests.raw import first_frame, frames_of, raw_connection, send_raw
-from tests.wire import PATIENCE_S, PROMPT, connected, left, until
+from tests.waiting import PATIENCE_S, until
+from tests.wire import PROMPT, connected, left
 from wsproc.server import Server
 
 

@@ -13,6 +13,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.waiting import PATIENCE_S, until
 from wsproc.schema import json_schema
 from wsproc.server import Server
 
@@ -20,7 +21,6 @@ SCHEMA = json_schema()
 SERVER_FRAME = jsonschema.Draft202012Validator(
     {**SCHEMA, "anyOf": [{"$ref": "#/$defs/ServerFrame"}]}
 )
-PATIENCE_S = 20
 
 PROMPT: dict[str, Any] = {"type": "generate", "prompt": "Once upon a time", "max_tokens": 9}
 
@@ -118,13 +118,6 @@ class Wire:
         self._seq[job] = frame["seq"]
         if kind == "done":
             del self._seq[job]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the server work until something is so."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110  # the server tells nobody of this
-            await asyncio.sleep(0)
 
 
 async def left(server: Server) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until_elsewhere
 from wsproc.engine import (
     DeadlineExceeded,
     Delta,
@@ -102,13 +103,6 @@ def errors(outcomes: list) -> list[EngineError]:
     return [one.error for one in outcomes if isinstance(one, Failure)]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that the engine tells nobody."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.0005)
-
-
 def kill(engine: Engine) -> None:
     """Kill the worker the hard way."""
     os.kill(engine.pids["device"], signal.SIGKILL)
@@ -143,9 +137,9 @@ async def test_e1_a_death_is_seen_within_50_ms():
         for _ in range(3):
             kill(engine)
             at = time.monotonic()
-            await until(lambda: engine.down == ("device",))
+            await until_elsewhere(lambda: engine.down == ("device",))
             times.append(time.monotonic() - at)
-            await until(lambda: engine.down == ())
+            await until_elsewhere(lambda: engine.down == ())
         assert min(times) < 0.05
 
 
@@ -205,14 +199,14 @@ async def test_e1_a_call_is_cancelled_while_no_worker_serves(gate: Gate):
         endless = engine.call("reverse", [{"text": "a", "steps": 10**9}])
         await anext(endless.outcomes())
         kill(engine)
-        await until(lambda: engine.down == ("device",))
+        await until_elsewhere(lambda: engine.down == ("device",))
         waiting = engine.call("reverse", [{"text": "b", "steps": 10**9}])
         for stream in (endless, waiting):
             await stream.aclose()
             assert stream.end.reason is EndReason.CANCELLED
         async with gate.reached():
             pass
-        await until(lambda: engine.down == ())
+        await until_elsewhere(lambda: engine.down == ())
         assert repr(engine) == "<Engine <Place device: up, 0 open>>"
         assert errors(await reverse(engine, {"text": "c"})) == []
 
@@ -222,14 +216,14 @@ async def test_e1_a_deadline_passes_while_no_worker_serves(gate: Gate):
     async with Engine(config(options={"start": gate.path})) as engine:
         gate.shut()
         kill(engine)
-        await until(lambda: engine.down == ("device",))
+        await until_elsewhere(lambda: engine.down == ("device",))
         late = engine.call("reverse", [{"text": "a"}], deadline=time.monotonic() + 0.01)
         async with late as outcomes:
             with pytest.raises(DeadlineExceeded):
                 await anext(outcomes.outcomes())
         async with gate.reached():
             pass
-        await until(lambda: engine.down == ())
+        await until_elsewhere(lambda: engine.down == ())
         assert repr(engine) == "<Engine <Place device: up, 0 open>>"
 
 
@@ -243,7 +237,7 @@ async def test_e2_a_worker_that_is_killed_again_and_again():
             waiting = engine.call("reverse", [{"text": "a", "steps": 10**9}])
             await anext(waiting.outcomes())
             kill(engine)
-            await until(lambda: engine.down == ("device",))
+            await until_elsewhere(lambda: engine.down == ("device",))
             if death < circuit.DEATHS:
                 assert engine.unavailable("reverse") is None
                 await waiting.aclose()
@@ -254,7 +248,7 @@ async def test_e2_a_worker_that_is_killed_again_and_again():
                     engine.call("reverse", [{"text": "a"}])
                 with pytest.raises(ModelUnavailable, match=words):
                     await anext(waiting.results())
-            await until(lambda: engine.down == ())
+            await until_elsewhere(lambda: engine.down == ())
             assert engine.unavailable("reverse") is None
             assert errors(await reverse(engine, {"text": "abc"})) == []
 
@@ -273,8 +267,8 @@ async def test_e2_pauses_between_restarts_grow(monkeypatch: pytest.MonkeyPatch):
     async with Engine(config()) as engine:
         for _ in range(3):
             kill(engine)
-            await until(lambda: engine.down == ("device",))
-            await until(lambda: engine.down == ())
+            await until_elsewhere(lambda: engine.down == ("device",))
+            await until_elsewhere(lambda: engine.down == ())
     assert [pause / pauses[0] for pause in pauses] == pytest.approx([1, 2, 4])
 
 
@@ -288,7 +282,7 @@ async def test_e3_a_worker_that_is_stopped(deaths: Callable[[], int]):
         pid, at = engine.pids["device"], time.monotonic()
         os.kill(pid, signal.SIGSTOP)
         waiting = asyncio.create_task(reverse(engine, {"text": "abc", "steps": 3}))
-        await until(lambda: engine.down == ("device",))
+        await until_elsewhere(lambda: engine.down == ("device",))
         assert 0.4 < time.monotonic() - at < 1.5
         assert errors(await waiting) == []
         assert isinstance(await anext(running.outcomes()), Delta)
@@ -303,8 +297,8 @@ async def test_e3_a_worker_that_is_stopped_again(deaths: Callable[[], int]):
         for _ in range(2):
             await anext(running.outcomes())
             os.kill(engine.pids["device"], signal.SIGSTOP)
-            await until(lambda: engine.down == ("device",))
-            await until(lambda: engine.down == ())
+            await until_elsewhere(lambda: engine.down == ("device",))
+            await until_elsewhere(lambda: engine.down == ())
         async for outcome in running.outcomes():
             if isinstance(outcome, Delta):
                 break
@@ -521,7 +515,7 @@ async def test_e9_a_restart_is_broken_off_by_a_close(gate: Gate):
     await engine.start()
     gate.shut()
     kill(engine)
-    await until(lambda: engine.down == ("device",))
+    await until_elsewhere(lambda: engine.down == ("device",))
     call = asyncio.create_task(reverse(engine, {"text": "abc"}))
     writer = asyncio.create_task(asyncio.to_thread(open, gate.path, "wb"))
     with await writer:

@@ -8,7 +8,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import httpx2
@@ -16,7 +16,8 @@ import orjson
 import pytest
 
 from tests.fakes import FakeEngine, fake_server, plausible, serving
-from tests.wire import PATIENCE_S, connected, http
+from tests.waiting import PATIENCE_S, until
+from tests.wire import connected, http
 from wsproc.engine import EndReason, EngineError
 from wsproc.extras import MissingExtra
 from wsproc.server import Server
@@ -34,13 +35,6 @@ def quiet(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture):
     for when in ("setup", "call"):
         records = [one for one in caplog.get_records(when) if one.levelno >= logging.ERROR]
         assert records == []
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something holds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110  # nothing is sent when a slot comes back
-            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

@@ -11,20 +11,14 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.fakes import FakeEngine, fake_server, plausible
-from tests.wire import PATIENCE_S, connected
+from tests.waiting import until
+from tests.wire import connected
 from wsproc.engine import Engine
 from wsproc.server import Server
 
 House: TypeAlias = Callable[..., AbstractAsyncContextManager[Server]]
 
 TEXT = "The food was lovely, the bill was not."
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the server work until something is so."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110  # nobody is told of this
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.faults.conftest import House, until
+from tests.faults.conftest import House
 from tests.raw import Raw, plugged, upgrade
+from tests.waiting import until
 from tests.wire import Wire, connected
 from wsproc.server import Server
 

@@ -15,7 +15,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes import FakeCall, FakeEngine, serving
-from tests.wire import PATIENCE_S, PROMPT, Wire, connected, until
+from tests.waiting import PATIENCE_S, until
+from tests.wire import PROMPT, Wire, connected
 from wsproc.engine import EndReason, EngineError
 from wsproc.server import Server
 
@@ -226,7 +227,7 @@ async def test_whatever_a_client_does_each_job_has_its_one_end_and_all_of_its_te
     async with (
         serving(engine, **SMALL, replay_bytes=replay_bytes) as server,
         AsyncExitStack() as stack,
-        asyncio.timeout(4 * PATIENCE_S),
+        asyncio.timeout(PATIENCE_S),
     ):
         playing = asyncio.create_task(Player(engine, dice).play())
         adversary = Adversary(server, dice, stack)

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from tests.fakes import FakeCall, FakeEngine, plausible
-from tests.faults.conftest import House, until
+from tests.faults.conftest import House
 from tests.raw import raw
+from tests.waiting import until
 from tests.wire import connected
 
 PROMPT = {"type": "generate", "prompt": "x"}

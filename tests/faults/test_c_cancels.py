@@ -10,8 +10,9 @@ import pytest
 
 from tests.engine.test_faults import Gate
 from tests.fakes import FakeCall, FakeEngine, plausible
-from tests.faults.conftest import House, until
+from tests.faults.conftest import House
 from tests.raw import Raw, raw
+from tests.waiting import until
 from tests.wire import Wire, connected
 from wsproc.config import ServerConfig
 from wsproc.engine import EngineConfig
@@ -35,7 +36,7 @@ async def test_a_departure_at_every_turn_of_a_submit(house: House, way: str):
             one = await raw(server.port)
             await one.receive()
             one.send(**PROMPT, id="a")
-            while turns and _told(events, JobAccepted) == _told(events, JobEnded):  # noqa: ASYNC110
+            while turns and _told(events, JobAccepted) == _told(events, JobEnded):  # noqa: ASYNC110  # turns count
                 await asyncio.sleep(0)
             for _ in range(turns):
                 await asyncio.sleep(0)

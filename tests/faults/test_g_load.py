@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeEngine, plausible
-from tests.faults.conftest import House, until
+from tests.faults.conftest import House
 from tests.raw import Raw, raw
 from tests.soak import cancels, connections, load, messages, peers, workers
 from tests.soak.__main__ import bounded, report
 from tests.soak.process import served
 from tests.soak.row import Row
+from tests.waiting import until
 from tests.wire import connected
 
 

@@ -1,0 +1,23 @@
+"""Waiting for what nobody tells a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+PATIENCE_S = 60
+"""How long anything may take that a test waits for; a limit for what hangs, not a measure."""
+
+
+async def until(true: Callable[[], bool], *, every_s: float = 0.0) -> None:
+    """Let the loop work until something is so, and look at each of its turns: it may be so for
+    one alone.
+    """
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():  # noqa: ASYNC110  # if there were an event, a test would wait for that
+            await asyncio.sleep(every_s)
+
+
+async def until_elsewhere(true: Callable[[], bool]) -> None:
+    """Wait for what other processes do, and leave them the processor."""
+    await until(true, every_s=0.0005)
