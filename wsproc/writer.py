@@ -133,12 +133,11 @@ class Writer:
         """Send what goes out without a wait; leave the rest, and all that is unusual, to a task."""
         self._flushing = None
         try:
-            silent = self._flushed()
+            rest = None if self._flushed() and self.closing is None else self._write()
         except Exception:
-            self._failed()
-            silent = False
-        if not silent or self.closing is not None:
-            self._task = self._loop.create_task(self._write(), context=self._context)
+            rest = self._say_goodbye(self._failed())
+        if rest is not None:
+            self._task = self._loop.create_task(rest, context=self._context)
 
     def _flushed(self) -> bool:
         """Send a few frames with one call of the kernel; return whether nothing is left."""
