@@ -18,8 +18,8 @@ from wsproc.session.submits import kind
 from wsproc.tenant import Tenant
 
 REMEMBERED_ENDS = 100
-"""How many ended jobs a session remembers by their final status, for late cancels, once their results
-are forgotten: up to 16 KiB, in each of ten thousand sessions.
+"""How many ended jobs a session remembers by their final status, for late cancels, once their
+results are forgotten: up to 16 KiB, in each of ten thousand sessions.
 """
 
 
