@@ -20,9 +20,10 @@ from wsproc.frames.server import (
     Timing,
     Token,
 )
+from wsproc.numbered import Fresh, Numbered
 from wsproc.outbox import Outbox
 from wsproc.protocol import encode
-from wsproc.replay import Fresh, Numbered, ReplayLog
+from wsproc.replay import ReplayLog
 
 
 def done(job: str) -> Cancelled:

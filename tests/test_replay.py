@@ -1,9 +1,11 @@
 """What has left a session: numbered, found again from any number on, and bounded."""
 
 import orjson
+import pytest
 
 from wsproc.frames.server import Accepted, Cancelled, Completed, Timing, Token
-from wsproc.replay import FRAME_COST, JOB_COST, Ended, Fresh, ReplayBudget, ReplayLog
+from wsproc.numbered import FRAME_COST, Fresh
+from wsproc.replay import DOUBT_BYTES, JOB_COST, Ended, ReplayBudget, ReplayLog
 
 TIMING = Timing(queued=1, run=2)
 
@@ -179,21 +181,65 @@ def test_ends_that_were_sent_are_forgotten_before_those_that_were_not():
     assert all(job in log for job in "aceg")
 
 
-def test_an_end_that_was_on_its_way_as_a_connection_was_lost_counts_as_sent_no_more():
-    """Until the client tells that it has it; what it has told counts for good."""
-    log = ReplayLog(limit=5 * (JOB_COST + 400))
-    for job in "abc":
+def test_an_end_that_the_client_has_is_forgotten_before_one_that_may_not_have_arrived():
+    """It tells so when it comes back, and that counts for good."""
+    log = ReplayLog(limit=5 * DOUBT_BYTES)
+    for job in "abcde":
         ended(log, job, sent=True)
     log.acknowledge("b", 1)
-    log.acknowledge("unknown", 1)
-    log.doubt()
-    for job in "def":
-        ended(log, job)
-    assert [job for job in "abcdef" if job not in log] == ["b"]
     log.acknowledge("c", 0)  # the frame before its end
-    log.acknowledge("d", 1)
-    ended(log, "g")
-    assert [job for job in "acdefg" if job not in log] == ["d"]
+    log.acknowledge("unknown", 1)
+    ended(log, "f", size=14_000)
+    assert [job for job in "abcdef" if job not in log] == ["b"]
+    log.acknowledge("f", 1)  # which no connection was sent for all that is known here
+    ended(log, "g", size=12_000)
+    assert [job for job in "acdefg" if job not in log] == ["f"]
+
+
+def test_the_newest_ends_that_were_sent_are_kept_since_they_may_not_have_arrived():
+    """They were on the way when the connection was lost; those before them are forgotten. Of what
+    is too large the news is kept, and how the job ended stays as it was told.
+    """
+    spared = 8
+    log = ReplayLog(limit=spared * DOUBT_BYTES)
+    for number in range(3 * spared):
+        ended(log, f"j{number}", sent=True, size=DOUBT_BYTES)
+        assert log.size <= log.limit
+    assert [*log][-spared:] == [f"j{number}" for number in range(2 * spared, 3 * spared)]
+    assert "j0" not in log
+    results = [orjson.loads(log.done(job).message).get("result") for job in log]
+    assert results[0] is None
+    assert results[-1] is not None
+    assert {log.ended(job).status for job in log} == {"completed"}
+
+
+def test_what_was_sent_gives_way_before_the_frames_of_live_jobs():
+    """A session that was busy for long has its running jobs whole all the same."""
+    log = ReplayLog(limit=20 * (JOB_COST + 400))
+    said(log, "live", *"0123456789")
+    for number in range(100):
+        ended(log, f"j{number}", sent=True)
+    assert numbers(log, "live", 0) == list(range(1, 11))
+
+
+def test_results_that_were_sent_give_way_before_those_that_were_not():
+    """Also the newest, though they may not have arrived."""
+    log = ReplayLog(limit=16_000)
+    ended(log, "unsent", size=5000)
+    ended(log, "sent", sent=True, size=5000)
+    ended(log, "too", size=5000)
+    assert [b"output_overflow" in log.done(job).message for job in log] == [False, True, False]
+
+
+def test_a_full_log_takes_frames_without_looking_through_all_of_it():
+    """It was trimmed by an eighth, so the next ones fit in."""
+    log = ReplayLog()
+    number = 0
+    while log.size <= log.limit - JOB_COST - 1000:
+        ended(log, f"j{number}", sent=True, size=500)
+        number += 1
+    ended(log, "last", sent=True, size=500)
+    assert log.size <= log.limit * 7 / 8
 
 
 def test_a_result_that_nobody_was_there_for_says_that_it_is_gone():
@@ -254,6 +300,19 @@ def test_a_closed_log_keeps_nothing():
     log.end("c", Ended("generate", "completed", b"", 0.0))
     ended(log, "c")
     assert (len(log), budget.size) == (0, 0)
+
+
+@pytest.mark.parametrize("unattended", [False, True])
+def test_of_silent_sessions_only_the_connected_have_all_that_was_sent(unattended: bool):
+    """So over the sum of all those forget it, and of the lost ones the newest ends are kept."""
+    budget = ReplayBudget(limit=40 * (JOB_COST + 400))
+    silent, busy = ReplayLog(budget=budget), ReplayLog(budget=budget)
+    ended(silent, "a", sent=True, size=9000)
+    silent.unattended = unattended
+    for number in range(100):
+        ended(busy, f"j{number}", sent=True)
+        assert budget.size <= budget.limit
+    assert [*silent] == (["a"] if unattended else [])
 
 
 def test_over_the_sum_of_all_the_silent_ones_give_first():

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import orjson
 
 from wsproc.frames.server import JobFrame, ServerFrame, Status, SummarizationProgress, Token
+from wsproc.numbered import FRAME_COST, Fresh, Numbered
 from wsproc.protocol import encode, mark_replayed
-from wsproc.replay import FRAME_COST, Fresh, Numbered
 
 ANSWER_COST = 48
 """What a waiting answer takes beside its bytes, measured; a job's frame takes `FRAME_COST`."""

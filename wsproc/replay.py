@@ -4,12 +4,13 @@
   take it. So merging, replacing and purging what still waits leave no hole.
 - Of each job the frames are kept, while it lives and until its result is forgotten; a session's
   frames are bounded in bytes, and so are those of all sessions together.
+- A `done` that was sent need not have arrived: it may have been on the way when the connection was
+  lost, and only the client knows, who tells it by a `resume`. So the newest are kept for longer.
 - Over a bound something is lost, in this order, the oldest first, of several sessions that of the
-  one that was silent for longest: frames before a `done`, which has everything; frames of live
-  jobs, which a snapshot stands for; ended jobs whose `done` was sent; results that nobody was there
+  one that was silent for longest: frames before a `done`, which has everything; ended jobs whose
+  `done` the client has, and those whose `done` was sent, but for the newest; frames of live jobs,
+  which a snapshot stands for; the results of those newest, and then results that nobody was there
   for, whose `done` says so from then on (`output_overflow`); these as well.
-- What was sent over a connection that was lost may not have arrived: it counts as sent no more,
-  until the client comes back and tells that it has it.
 """
 
 from __future__ import annotations
@@ -20,59 +21,31 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-import orjson
-
-from wsproc.frames.errors import ErrorCode, error_info
-from wsproc.frames.server import Done, Failed, FinalStatus, JobFrame, Status
-from wsproc.protocol import encode, with_seq
-
-FRAME_COST = 160
-"""What a frame that is kept or waits takes beside its bytes: the objects around it, measured."""
+from wsproc.frames.server import Done, FinalStatus
+from wsproc.numbered import FRAME_COST, Fresh, Numbered, overflowed
+from wsproc.protocol import with_seq
 
 JOB_COST = 1024
 """What an ended job takes beside its frames; so their number is bounded as well."""
 
-
-def revision_of(frame: JobFrame) -> int | None:
-    """Return which text of a live job a status is about, None where it tells none."""
-    return frame.revision if isinstance(frame, Status) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """A job's frame that is still to be numbered: its message with the number 0, and what has to be
-    known of it. `revision` is that of the text that a status is about, where it tells one.
-    """
-
-    job: str
-    kind: type[JobFrame]
-    message: bytes
-    revision: int | None = None
-
-    @classmethod
-    def of(cls, frame: JobFrame) -> Fresh:
-        """Encode a frame; raise TypeError for one that cannot be written as JSON."""
-        return cls(frame.id, type(frame), encode(frame, 0), revision_of(frame))
-
-
-@dataclass(frozen=True, slots=True)
-class Numbered:
-    """A frame that has its number. `seq` is None for a snapshot, which has no place in the log."""
-
-    seq: int | None
-    message: bytes
+DOUBT_BYTES = 4096
+"""For so many bytes of a log's limit one `done` is kept that was sent and may not have arrived. Two
+thousand in 8 MiB are more than a socket's buffers hold; without their results they are a third.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """What is kept of a job that is over, beside its frames. `at` is in seconds of the session's
-    clock; `digest` tells the same submit from another one.
+    clock; `digest` tells the same submit from another one; `hushed` is whether its client had
+    cancelled it.
     """
 
     task: str
     status: FinalStatus
     digest: bytes
     at: float
+    hushed: bool = False
 
 
 @dataclass(slots=True)
@@ -84,19 +57,23 @@ class _JobLog:
     last: int = 0
     done: bytes | None = None
     sent: bool = False
-    """Whether a connection was sent the `done`, and was not lost since."""
+    """Whether a connection was sent the `done`."""
     seen: bool = False
     """Whether the client has told that it has the `done`."""
 
 
 class ReplayLog:
-    """The frames of one session's jobs. `limit` is in bytes; `budget` is that of all sessions."""
+    """The frames of one session's jobs. `limit` is in bytes; `budget` is that of all sessions.
 
-    __slots__ = ("_budget", "_ended", "_jobs", "_stamp", "limit", "size")
+    `unattended` is whether no connection is there: what was last sent to one may not have arrived.
+    """
+
+    __slots__ = ("_budget", "_ended", "_jobs", "_stamp", "limit", "size", "unattended")
 
     def __init__(self, limit: int = 8 << 20, budget: ReplayBudget | None = None) -> None:
         self.limit = limit
         self.size = 0
+        self.unattended = False
         self._budget = ReplayBudget() if budget is None else budget
         self._jobs: dict[str, _JobLog] = {}
         self._ended: dict[str, Ended] = {}
@@ -140,11 +117,6 @@ class ReplayLog:
         """Note that a job is over, and may be dropped; its `done` may still be on its way here."""
         self._ended[job] = ended
         self._settle()
-
-    def doubt(self) -> None:
-        """Note that the connection was lost, and with it what was on its way."""
-        for log in self._jobs.values():
-            log.sent = log.seen
 
     def acknowledge(self, job: str, seq: int) -> None:
         """Note what the client has of a job: its frames up to a number."""
@@ -229,28 +201,63 @@ class ReplayLog:
                 heapq.heappush(oldest, (log.frames[0][0], log))
 
     def drop_sent(self, most: int) -> None:
-        """Forget ended jobs whose `done` was sent."""
-        for job, log in self._ended_with_done():
-            if log.sent and self.size > most:
-                self._drop(job)
+        """Forget ended jobs whose `done` the client has, then those whose `done` was sent, but for
+        the newest, which may not have arrived.
+        """
+        self._drop_sent(most, spared=self.limit // DOUBT_BYTES)
+
+    def drop_arrived(self, most: int) -> None:
+        """Forget ended jobs whose `done` was sent, all of them while a connection is there.
+
+        It is for silent sessions: what they were sent has arrived.
+        """
+        self._drop_sent(most, spared=self.limit // DOUBT_BYTES if self.unattended else 0)
+
+    def _drop_sent(self, most: int, *, spared: int) -> None:
+        sent = [(job, log) for job, log in self._ended_with_done() if log.sent]
+        seen = [job for job, log in sent if log.seen]
+        doubted = [job for job, log in sent if not log.seen]
+        for job in (*seen, *doubted[: max(0, len(doubted) - spared)]):
+            if self.size <= most:
+                return
+            self._drop(job)
+
+    def empty_sent(self, most: int) -> None:
+        """Replace results that were sent, and may not have arrived, by the news that they are gone.
+
+        How their jobs ended stays as it was: most clients were told.
+        """
+        for _, log in self._ended_with_done():
+            if self.size <= most:
+                return
+            if log.sent:
+                self._empty(log)
 
     def empty(self, most: int) -> None:
         """Replace results that nobody was there for by the news that they are gone."""
         for job, log in self._ended_with_done():
             if self.size <= most:
                 return
-            assert log.done is not None
-            smaller = _overflowed(log.done)
-            if len(smaller) < len(log.done):
-                self._grow(len(smaller) - len(log.done))
-                log.done = smaller
+            if not log.sent and self._empty(log):
                 self._ended[job] = replace(self._ended[job], status="failed")
 
+    def _empty(self, log: _JobLog) -> bool:
+        """Replace a `done` by a smaller one that says so; False where it is small already."""
+        assert log.done is not None
+        smaller = overflowed(log.done)
+        if len(smaller) >= len(log.done):
+            return False
+        self._grow(len(smaller) - len(log.done))
+        log.done = smaller
+        return True
+
     def drop_ended(self, most: int) -> None:
-        """Forget ended jobs, whatever became of them."""
-        for job, _ in self._ended_with_done():
-            if self.size > most:
-                self._drop(job)
+        """Forget ended jobs, those first whose `done` was sent."""
+        ends = sorted(self._ended_with_done(), key=lambda one: not one[1].sent)
+        for job, _ in ends:
+            if self.size <= most:
+                return
+            self._drop(job)
 
     def _ended_with_done(self) -> Iterator[tuple[str, _JobLog]]:
         """Yield the ended jobs whose end has left, in the order of their ends."""
@@ -281,12 +288,16 @@ Step = Callable[[ReplayLog, int], None]
 
 STEPS: tuple[Step, ...] = (
     ReplayLog.drop_told,
-    ReplayLog.drop_frames,
     ReplayLog.drop_sent,
+    ReplayLog.drop_frames,
+    ReplayLog.empty_sent,
     ReplayLog.empty,
     ReplayLog.drop_ended,
 )
 """What is lost first, second, and last."""
+
+STEPS_OF_ALL: tuple[Step, ...] = (STEPS[0], ReplayLog.drop_arrived, *STEPS[2:])
+"""The same where it is lost for another session, the silent ones first."""
 
 
 class ReplayBudget:
@@ -311,7 +322,7 @@ class ReplayBudget:
 
     def settle(self) -> None:
         """Let the silent logs give if there is too much in all."""
-        for step in STEPS:
+        for step in STEPS_OF_ALL:
             if self.size <= self.limit:
                 return
             goal = _goal(step, self.limit)
@@ -320,15 +331,8 @@ class ReplayBudget:
                     step(log, max(0, log.size - (self.size - goal)))
 
 
-def _overflowed(done: bytes) -> bytes:
-    """Return a `done` that says that the result of this one is gone."""
-    told = orjson.loads(done)
-    kept = {name: told[name] for name in ("id", "usage", "timing_ms", "meta") if name in told}
-    message = "the result was dropped: too much was kept for a client that was not there"
-    error = error_info(ErrorCode.OUTPUT_OVERFLOW, message)
-    return encode(Failed.model_validate({**kept, "error": error}), told["seq"])
-
-
 def _goal(step: Step, limit: int) -> int:
-    """Return how far to go: with frames an eighth further, so that not every frame has to."""
-    return limit - limit // 8 if step in (ReplayLog.drop_told, ReplayLog.drop_frames) else limit
+    """Return how far to go: an eighth further, so that not every frame has to, but not for results
+    that nobody has had.
+    """
+    return limit if step in (ReplayLog.empty, ReplayLog.drop_ended) else limit - limit // 8

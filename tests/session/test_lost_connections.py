@@ -238,28 +238,72 @@ def test_a_job_that_is_being_cancelled_says_nothing_but_its_end_after_a_resume()
     assert (done["type"], done["seq"]) == ("done", 3)
 
 
-def test_a_cancelled_job_says_nothing_again_on_the_connection_that_has_heard_it():
-    """Which was told that it is cancelling; what was asked for of other jobs is sent again."""
+@pytest.mark.parametrize("over", [False, True])
+def test_a_resume_on_the_same_connection_repeats_nothing_of_a_cancelled_job(over: bool):
+    """Behind `cancelling` only its end comes there, with the number behind what was sent: frames
+    from the one that was asked for on are not repeated, and `recovered` says so.
+    """
+    session = make()
+    submit(session)
+    talk(session, "one ", "two ")
+    frames(session)
+    send(session, type="cancel", id="a")
+    if over:
+        session.finish("a", STOPPED, now=0.0)
+        frames(session)
+    send(session, type="resume", session="epoch.secret", after={"a": 1})
+    if not over:
+        session.finish("a", STOPPED, now=0.0)
+    answers = frames(session)
+    reply, done = answers if over else answers[1:]
+    assert reply["jobs"]["a"] == {"last_seq": 4 if over else 3, "recovered": False}
+    assert (done["type"], done["seq"]) == ("done", 4)
+
+
+def test_a_resume_on_the_same_connection_repeats_the_end_of_a_cancelled_job():
+    """Where that is all that it has not seen, there is no gap."""
+    session = make()
+    submit(session)
+    send(session, type="cancel", id="a")
+    session.finish("a", STOPPED, now=0.0)
+    frames(session)
+    send(session, type="resume", session="epoch.secret")
+    reply, accepted, done = frames(session)
+    assert reply["jobs"]["a"]["recovered"]
+    assert (accepted["seq"], done["seq"], done["replay"]) == (1, 2, True)
+
+
+def test_frames_of_a_cancelled_job_that_were_lost_before_its_end_are_sent_again():
+    """A new connection was told of no cancel, and its numbers have no hole."""
+    session = make()
+    submit(session)
+    talk(session, "one ", "two ")
+    frames(session)
+    send(session, type="cancel", id="a")
+    session.finish("a", STOPPED, now=0.0)
+    reply, *again = resumed(session, a=1)
+    assert reply["jobs"]["a"]["recovered"]
+    assert [one["seq"] for one in again] == [2, 3, 4]
+
+
+def test_a_resume_on_the_same_connection_repeats_what_it_asks_for_of_other_jobs():
+    """A cancel of one changes nothing in the others."""
     session = make()
     submit(session)
     submit(session, "b")
-    talk(session, "one ", "two ")
-    talk(session, "three ", job="b")
+    talk(session, "one ")
+    talk(session, "two ", job="b")
     frames(session)
     send(session, type="cancel", id="a")
-    send(session, type="resume", session=session.token, after={"a": 1, "b": 1})
-    session.finish("a", STOPPED, now=0.0)
-    _, reply, *rest = frames(session)
-    assert reply["jobs"]["a"] == {"last_seq": 3, "recovered": True}
-    assert sorted((one["id"], one["type"], one["seq"]) for one in rest) == [
-        ("a", "done", 4),
-        ("b", "token", 2),
-    ]
+    send(session, type="resume", session="epoch.secret", after={"a": 2, "b": 1})
+    _, reply, token = frames(session)
+    assert {told["recovered"] for told in reply["jobs"].values()} == {True}
+    assert (token["id"], token["seq"], token["replay"]) == ("b", 2, True)
 
 
 def test_results_that_may_have_been_lost_on_their_way_are_kept_before_those_that_the_client_has():
     """Also where the older connection still stands as the client comes back."""
-    session = make()
+    session = make(log=1 << 15)
     for job in "ab":
         submit(session, job)
         session.finish(job, COMPLETED, now=0.0)

@@ -18,9 +18,9 @@ from wsproc.frames.client import Submit
 from wsproc.frames.server import Done, JobFrame, Rejected, ServerFrame
 from wsproc.job import StopReason
 from wsproc.logs import bound
+from wsproc.numbered import Fresh
 from wsproc.outbox import Outbox
 from wsproc.protocol import decode_server
-from wsproc.replay import Fresh
 from wsproc.room import Room
 from wsproc.runner import Runner
 from wsproc.session import Action, JobAction, Offer, Session

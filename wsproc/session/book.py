@@ -94,8 +94,9 @@ class Book:
         """Note that a job is over: its slot is free, its result is kept."""
         del self.live[job.id]
         self.tenant.give_back()
+        ended = Ended(job.request.type, status, job.digest, at=now, hushed=job.is_hushed)
         job.apply(JobEvent.END)
-        self.log.end(job.id, Ended(job.request.type, status, job.digest, at=now))
+        self.log.end(job.id, ended)
         if status == "completed" and job.intake is None:
             self._learn(job, timing)
         late = job.stop_reason is StopReason.DEADLINE and status != "completed"

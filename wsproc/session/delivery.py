@@ -14,8 +14,9 @@ from wsproc.admission import Admission
 from wsproc.events import label
 from wsproc.frames.server import JobFrame, ResumeReply
 from wsproc.job import Job, JobState, StopReason
+from wsproc.numbered import Fresh, revision_of
 from wsproc.outbox import Outbox, is_stale
-from wsproc.replay import Fresh, ReplayLog, revision_of
+from wsproc.replay import ReplayLog
 from wsproc.session.actions import Stop
 from wsproc.session.book import Book
 from wsproc.session.endings import Ending, done_frame
@@ -159,15 +160,14 @@ class Delivery:
             self.log.append(one, sent=False)
         self.outbox.take_control()
         self.attached = False
+        self.log.unattended = True
         self._lapses_at = now + self.offer.resume_s
-        if clean:
-            return self._stop_unkept()
-        self.log.doubt()
-        return []
+        return self._stop_unkept() if clean else []
 
     def attach(self) -> None:
         """Note that a connection is there: frames wait in the outbox from now on."""
         self.attached = True
+        self.log.unattended = False
         self._lapses_at = None
 
     def tend(self, now: float) -> list[Stop]:
@@ -198,26 +198,19 @@ class Delivery:
             self.outbox.put_first(answer)
         for one in self.outbox.take_fresh():
             self.log.append(one, sent=False)
-        if sent is None:  # another connection had it, which may still stand and is not read
-            self.log.doubt()
         for job_id, seq in after.items():
             self.log.acknowledge(job_id, seq)
-        sent = sent or {}
-        parts = list(missed(self.log, self._book.live, {**after, **self._hush(after, sent)}))
+        here, sent = sent is not None, sent or {}
+        self._hush(after, sent)
+        parts = list(missed(self.log, self._book.live, after, here=here))
         jobs = {part.job_id: part.recovered for part in parts}
         self.outbox.answer(ResumeReply(outcome="ok", session=self.token, jobs=jobs))
         for part in parts:
             self.outbox.replay(part.job_id, part.frames, sent.get(part.job_id, 0))
 
-    def _hush(self, after: Mapping[str, int], sent: Mapping[str, int]) -> dict[str, int]:
-        """Let the jobs that the client is cancelling say nothing new but their end.
-
-        Returns up to which number the client has the frames of each: those that this connection was
-        sent are not sent again behind the `reply` that told of the cancelling.
-        """
-        had = {}
+    def _hush(self, after: Mapping[str, int], sent: Mapping[str, int]) -> None:
+        """Let the jobs that the client is cancelling say nothing new but their end."""
         for job in self._book.live.values():
             if job.is_hushed:
-                had[job.id] = max(after.get(job.id, 0), sent.get(job.id, 0))
-                self.log.take_back(job.id, max(1, had[job.id]) + 1)
-        return had
+                seen = max(1, after.get(job.id, 0), sent.get(job.id, 0))
+                self.log.take_back(job.id, seen + 1)

@@ -26,9 +26,10 @@ from wsproc.frames.client import (
 from wsproc.frames.errors import CloseCode, ErrorCode, ErrorInfo, error_info
 from wsproc.frames.server import Accepted, CancelReply, Goaway, Pong, ResumeReply, Welcome
 from wsproc.job import Job, StopReason
+from wsproc.numbered import Fresh
 from wsproc.outbox import Outbox
 from wsproc.protocol import BadFrame, decode, peek
-from wsproc.replay import Fresh, ReplayLog
+from wsproc.replay import ReplayLog
 from wsproc.session.actions import Action, Close, Feed, Start, Stop, TakeUp
 from wsproc.session.answers import complaint, misplaced_auth, refused, rejected
 from wsproc.session.delivery import Delivery

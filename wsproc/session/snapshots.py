@@ -6,8 +6,9 @@ from typing import Any
 
 from wsproc.frames.server import JobInfo, Snapshot
 from wsproc.job import Job
+from wsproc.numbered import Numbered
 from wsproc.protocol import encode
-from wsproc.replay import Ended, Numbered
+from wsproc.replay import Ended
 from wsproc.session.feeds import progress_of
 
 
