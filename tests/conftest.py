@@ -1,6 +1,9 @@
-"""What all tests share: hypothesis without a deadline, since machines are busy, and one thread."""
+"""What all tests share: hypothesis without a deadline, since machines are busy, one thread, and a
+Ctrl-C that is heard.
+"""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -12,3 +15,7 @@ settings.register_profile(
     "wsproc", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("wsproc")
+
+# A shell starts what it runs in the background with SIGINT ignored, and processes inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
