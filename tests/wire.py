@@ -39,6 +39,7 @@ class Wire:
         self.frames: list[dict[str, Any]] = []
         self._seq: dict[str, int] = {}
         self._gaps: set[str] = set()
+        self._elsewhere: set[str] = set()  # told by a resume alone: it may have ended long ago
         self._cancelling: set[str] = set()
 
     async def send(self, **frame: Any) -> None:
@@ -74,6 +75,8 @@ class Wire:
         await self.send(type="resume", session=session, after=after or {})
         reply = await self.next("reply", op="resume")
         for job, told in reply["jobs"].items() if "jobs" in reply else ():
+            if job not in self._seq:
+                self._elsewhere.add(job)
             told_of = min((after or {}).get(job, 0), told["last_seq"])
             self._seq[job] = max(self._seq.get(job, 0), told_of)
             if not told["recovered"]:
@@ -106,7 +109,7 @@ class Wire:
         if kind == "done" and again and job not in self._seq:
             return  # asked for once more, by submitting the same job again
         if kind == "accepted" and not again:
-            assert job not in self._seq, f"{job} was accepted twice"
+            assert job in self._elsewhere or job not in self._seq, f"{job} was accepted twice"
             self._seq[job] = 0
             self._cancelling.discard(job)
         assert job in self._seq, f"{kind} of {job} without accepted, or behind its done"
@@ -114,6 +117,7 @@ class Wire:
             return
         assert frame["seq"] == self._seq[job] + 1 or job in self._gaps
         self._gaps.discard(job)
+        self._elsewhere.discard(job)
         assert kind in ("accepted", "done") or job not in self._cancelling
         self._seq[job] = frame["seq"]
         if kind == "done":

@@ -69,7 +69,8 @@ class Adversary:
     """What one client does to its session, and what it was told of its jobs on all connections.
 
     `seen` is the last number of each job, `texts` what its tokens make, `ends` its `done`. The text
-    of jobs in `cut` need not be whole: they were cancelled, or frames of theirs are gone.
+    of jobs in `cut` need not be whole: they were cancelled, or frames of theirs are gone. Of those
+    in `repeated` it had the end, has given up what it knew, and may be told of another one.
     """
 
     wire: Wire
@@ -78,6 +79,7 @@ class Adversary:
         self.seen: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         self.cut: set[str] = set()
+        self.repeated: set[str] = set()
         self.ends: dict[str, dict[str, Any]] = {}
         self._server = server
         self._dice = dice
@@ -133,8 +135,9 @@ class Adversary:
     async def _submit(self, name: str, **body: Any) -> None:
         """Submit a job. Under the name of one that is over it may be another one, or the same."""
         if self.ends.pop(name, None) is not None:
-            del self.seen[name], self.texts[name]
-            self.cut.add(name)
+            self.seen.pop(name)
+            self.texts.pop(name, None)
+            self.repeated.add(name)
         await self.wire.send(**body, id=name)
 
     async def feed(self) -> None:
@@ -244,14 +247,15 @@ class Adversary:
 
     def _note(self, job: str, frame: dict[str, Any]) -> None:
         again, seq = frame.get("replay", False), frame["seq"]
-        if job not in self.seen or (frame["type"] == "accepted" and not again):  # or the next job
+        if frame["type"] == "accepted" and not again:  # of this name the first, or the next
             self.texts[job], self.seen[job] = "", 0
             self.ends.pop(job, None)
+            self.repeated.discard(job)
         if again and seq <= self.seen.get(job, 0):
             return
         self.seen[job] = seq
         if frame["type"] == "token":
-            self.texts[job] += frame["text"]
+            self.texts[job] = self.texts.get(job, "") + frame["text"]
         elif frame.get("status") == "snapshot":
             self.texts[job] = frame["partial_result"].get("text", "")
         elif frame["type"] == "done":

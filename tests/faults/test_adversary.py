@@ -27,12 +27,17 @@ SMALL = {
 }
 """So that every bound is met in a few hundred frames."""
 
+SEEDS = (0, 1, 2, 23, 31)
+"""With the last two a server that forgets what it has sent loses an end, and one that sends again
+whatever it is asked for repeats tokens of a cancelled job; few others of hundreds show that.
+"""
+
 ROOMY, TIGHT = 8 << 20, 1 << 16
 """Bytes of a replay log: the default, and one that holds the results of a few jobs."""
 
 
 @pytest.mark.parametrize("replay_bytes", [ROOMY, TIGHT])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_whatever_a_client_does_each_job_has_its_one_end_and_all_of_its_text(
     seed: int, replay_bytes: int
 ) -> None:
@@ -61,11 +66,10 @@ async def test_whatever_a_client_does_each_job_has_its_one_end_and_all_of_its_te
 
 def assert_told(adversary: Adversary) -> None:
     """Assert that each job that the client knows of has ended, and that its text is whole."""
-    assert {*adversary.seen} <= {*adversary.ends}
+    assert {*adversary.seen} - adversary.repeated <= {*adversary.ends}
     for job, done in adversary.ends.items():
         assert done["seq"] == adversary.seen[job]
-        whole = done["result"] if done["status"] == "completed" else {}
-        if "text" in whole and job in adversary.cut:
-            assert whole["text"].startswith(adversary.texts[job])
-        elif "text" in whole:
-            assert whole["text"] == adversary.texts[job]
+        text = adversary.texts.get(job, "")
+        whole = (done["result"] if done["status"] == "completed" else {}).get("text")
+        if whole is not None and job not in adversary.repeated:
+            assert whole == text or (job in adversary.cut and whole.startswith(text))
