@@ -99,13 +99,17 @@ class Raw:
 
     def reset(self) -> None:
         """Go away by a RST, as a process does that dies with data unread."""
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_on_close(self.writer.get_extra_info("socket"))
         self.writer.transport.abort()
 
     def leave(self) -> None:
         """Go away without a closing handshake."""
         self.writer.transport.abort()
+
+
+def reset_on_close(end: socket.socket) -> None:
+    """Have a socket go away by a RST once it is closed."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def plugged(port: int, *, host: str = "127.0.0.1", window: int | None = None) -> Raw:

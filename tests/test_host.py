@@ -7,6 +7,7 @@ import pytest
 
 from tests.fakes import FakeEngine
 from tests.session.test_session import LIMITS
+from tests.waiting import until
 from wsproc.admission import Admission
 from wsproc.engine import EndReason
 from wsproc.frames.client import TASKS
@@ -151,8 +152,7 @@ async def test_results_of_a_client_that_stays_are_forgotten_as_well():
     await shell.complete()
     shell.sent()
     async with asyncio.timeout(10):
-        while not shell.host.session.vacant:  # noqa: ASYNC110  # a timer tells nobody
-            await asyncio.sleep(0.01)
+        await until(lambda: shell.host.session.vacant)
     assert not shell.over.is_set()
     shell.host.abandon()
 

@@ -6,6 +6,7 @@ import json
 from tests.fakes import FakeEngine
 from tests.session.test_session import LIMITS
 from tests.test_host import Link
+from tests.waiting import until
 from wsproc.admission import Admission
 from wsproc.config import ServerConfig
 from wsproc.frames.client import TASKS
@@ -93,8 +94,7 @@ async def test_a_session_that_is_over_is_forgotten():
     lobby, link = make(resume_s=0), Link()
     lobby.leave(lobby.open(link), link, clean=True)
     async with asyncio.timeout(10):
-        while len(lobby.sessions):  # noqa: ASYNC110  # a timer tells nobody
-            await asyncio.sleep(0.01)
+        await until(lambda: len(lobby.sessions) == 0)
 
 
 async def test_all_sessions_share_what_may_be_kept():

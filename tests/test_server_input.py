@@ -245,9 +245,7 @@ async def test_a_disconnect_ends_a_job_that_waits_for_input():
         async with connected(server) as wire:
             await wire.send(**OPEN, open=True)
             await wire.next("status", status="sentiment_processing")
-        async with asyncio.timeout(20):
-            while server.admission.live:  # noqa: ASYNC110 - the session sets no event
-                await asyncio.sleep(0.01)
+        await until(lambda: server.admission.live == 0)
 
 
 async def test_the_device_is_free_of_an_old_text_before_the_new_one_begins():

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes import FakeEngine, plausible, serving
-from tests.waiting import PATIENCE_S
+from tests.waiting import until
 from tests.wire import Wire, connected, http
 from wsproc.guarded import CONTROL_FRAMES_BURST
 from wsproc.server import Server
@@ -33,9 +33,7 @@ async def answers_a_ping(wire: Wire) -> bool:
 
 async def left(server: Server, count: int) -> None:
     """Wait until no more than so many sockets are left."""
-    async with asyncio.timeout(PATIENCE_S):
-        while len(server.gate) > count:  # noqa: ASYNC110 - the transport sets no event
-            await asyncio.sleep(0)
+    await until(lambda: len(server.gate) <= count)
 
 
 # --- messages -------------------------------------------------------------------------------------

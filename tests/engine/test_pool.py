@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until_elsewhere
 from wsproc.engine import (
     DeadlineExceeded,
     Delta,
@@ -72,12 +73,6 @@ async def count(engine: Engine, *items: dict, **fields: Any) -> list:
     """Call the stage and return all outcomes."""
     async with engine.call("countdown", items, **fields) as outcomes:
         return [outcome async for outcome in outcomes.outcomes()]
-
-
-async def until_served(engine: Engine) -> None:
-    """Wait for a worker that is being started again."""
-    while engine.down:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)  # the engine tells nobody when it serves again
 
 
 async def test_an_engine_starts_serves_and_ends():
@@ -197,7 +192,7 @@ async def test_a_killed_worker_is_replaced(quick_restarts: None):
         assert {type(one) for one in seen} == {Delta, Result}
         os.kill(pid, signal.SIGKILL)
         (result,) = await count(engine, {"n": 1})
-        await until_served(engine)
+        await until_elsewhere(lambda: not engine.down)
         (result,) = await count(engine, {"n": 1})
         assert result.value["pid"] == engine.pids["device"] != pid
         assert stream.end is None
@@ -233,7 +228,7 @@ async def test_a_worker_that_cannot_be_started_again_is_tried_until_it_can(
     assert isinstance(failure.error, ModelUnavailable), "it did not wait for ever"
     assert "died too often" in engine.unavailable("countdown")
     file.touch()
-    await until_served(engine)
+    await until_elsewhere(lambda: not engine.down)
     assert engine.unavailable("countdown") is None
     assert isinstance((await count(engine, {"n": 1}))[0], Result)
     deaths, *failed_starts = [record.message for record in caplog.records]

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import socket
-import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ import orjson
 import pytest
 
 from tests.fakes import FakeEngine, fake_server, plausible, serving
+from tests.raw import reset_on_close
 from tests.waiting import PATIENCE_S, until
 from tests.wire import connected, http
 from wsproc.engine import EndReason, EngineError
@@ -101,7 +101,7 @@ class Raw:
 
     def reset(self) -> None:
         """Go away without a goodbye."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_on_close(self.socket)
         self.socket.close()
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes import FakeCall, FakeEngine
+from tests.raw import reset_on_close
 from tests.waiting import until
 from tests.wire import PROMPT, Wire, connected
 from wsproc.engine import EndReason, EngineError
@@ -188,9 +187,7 @@ class Adversary:
 
     async def reset(self) -> None:
         """Lose it by a reset."""
-        self.wire.socket.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
+        reset_on_close(self.wire.socket.transport.get_extra_info("socket"))
         await self.lose()
 
     async def leave(self) -> None:

@@ -14,8 +14,7 @@ import pytest
 
 from tests.fakes import FakeEngine, serving
 from tests.faults.adversary import Adversary, Player
-from tests.waiting import until
-from tests.wire import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 OPERATIONS = 150
 SMALL = {

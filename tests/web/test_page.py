@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from playwright.async_api import expect
 
 from tests.fakes import UNENDING, FakeEngine, plausible, serving
+from tests.waiting import until_elsewhere
 from tests.web.static import static
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -83,8 +83,7 @@ async def test_the_http_page_reads_the_stream_and_stops_another(open_page):
             assert server.admission.live == 1
             await page.click("#stop")
             await expect(page.locator("#state")).to_have_text("stopped")
-            while server.admission.live:  # noqa: ASYNC110  # nothing is sent then
-                await asyncio.sleep(0.01)
+            await until_elsewhere(lambda: server.admission.live == 0)
 
             await page.fill("#text", "short")
             await page.click("#run")
